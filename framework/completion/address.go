@@ -1,0 +1,45 @@
+package completion
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// Address is where a stream socket listens or connects to: an IP address and
+// port, or the path of a unix socket.
+type Address struct {
+	netip.AddrPort
+	Path string
+}
+
+const unixPrefix = "unix:"
+
+// ParseAddress parses "10.0.0.5:80", "[::1]:80" or "unix:/run/app.sock".
+func ParseAddress(s string) (Address, error) {
+	if path, ok := strings.CutPrefix(s, unixPrefix); ok {
+		if path == "" {
+			return Address{}, fmt.Errorf("address %q: the path of the unix socket is missing", s)
+		}
+		return Address{Path: path}, nil
+	}
+	ap, err := netip.ParseAddrPort(s)
+	if err != nil {
+		return Address{}, fmt.Errorf("address %q: wants ip:port, [ipv6]:port or unix:/path", s)
+	}
+	return Address{AddrPort: ap}, nil
+}
+
+// IsUnix reports whether a is the path of a unix socket.
+func (a Address) IsUnix() bool { return a.Path != "" }
+
+// String returns the address as ParseAddress takes it.
+func (a Address) String() string {
+	if a.IsUnix() {
+		return unixPrefix + a.Path
+	}
+	if !a.IsValid() {
+		return unixPrefix // the unnamed end of a unix socket
+	}
+	return a.AddrPort.String()
+}

@@ -1,0 +1,87 @@
+package completion
+
+// Buffer holds received bytes. It comes from a bounded pool of its worker, off
+// the Go heap, and goes back by Release, on that worker.
+type Buffer struct {
+	pool *bufferPool
+	id   uint16
+	mem  []byte
+	n    int
+	free bool
+}
+
+// Bytes returns what was received. It must not be changed, nor used after Release.
+func (b *Buffer) Bytes() []byte { return b.mem[:b.n] }
+
+// Release gives the buffer back.
+func (b *Buffer) Release() {
+	if b.free {
+		panic("completion: a buffer was released twice")
+	}
+	poison(b.mem[:b.n])
+	b.pool.putBack(b)
+	b.pool.worker.backend.released()
+}
+
+// bufferPool is the receive buffers of one worker: a region of address space
+// of which only the buffers that were ever needed at once are backed by memory.
+type bufferPool struct {
+	worker *Worker
+	size   int
+	limit  int
+	region []byte
+	all    []*Buffer // those made so far, by id
+	unused []*Buffer // the last to come back is the next to be used: it is in the cache
+	inUse  int       // taken by get
+
+	waiting opQueue // receives for which there was no buffer
+}
+
+func (p *bufferPool) init(w *Worker, size, limit int) { p.worker, p.size, p.limit = w, size, limit }
+
+// get takes a buffer; nil if all are in use.
+func (p *bufferPool) get() *Buffer {
+	if n := len(p.unused); n > 0 {
+		b := p.unused[n-1]
+		p.unused = p.unused[:n-1]
+		b.free = false
+		p.inUse++
+		return b
+	}
+	return p.grow()
+}
+
+// putBack returns a buffer that was taken and not used.
+func (p *bufferPool) putBack(b *Buffer) {
+	b.free = true
+	b.n = 0
+	p.unused = append(p.unused, b)
+	p.inUse--
+}
+
+func (p *bufferPool) grow() *Buffer {
+	id := len(p.all)
+	if id >= p.limit || p.region == nil && !p.reserve() {
+		return nil
+	}
+	b := &Buffer{pool: p, id: uint16(id), mem: p.region[id*p.size : (id+1)*p.size : (id+1)*p.size]}
+	p.all = append(p.all, b)
+	p.inUse++
+	return b
+}
+
+func (p *bufferPool) reserve() bool {
+	region, err := reserveMemory(p.size * p.limit)
+	p.region = region
+	return err == nil
+}
+
+func (p *bufferPool) free() {
+	if p.region != nil && p.inUse == 0 {
+		releaseMemory(p.region)
+		p.region = nil
+	}
+}
+
+// await queues a receive for which there was no buffer.
+func (p *bufferPool) await(o *Overlapped) { p.waiting.push(o) }

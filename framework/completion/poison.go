@@ -1,0 +1,5 @@
+//go:build !race
+
+package completion
+
+func poison([]byte) {}

@@ -1,0 +1,173 @@
+package completion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// Options are the settings of a port. The zero value is usable.
+type Options struct {
+	// Workers is the number of workers; 0 means one for each CPU that Go uses.
+	Workers int
+	// Backend is "auto" (or empty), "io_uring" or "epoll".
+	Backend string
+	// MaxOperations bounds the operations in flight on each worker; 0 means 65,536.
+	MaxOperations int
+	// BufferSize is the size of a receive buffer in bytes; 0 means 16 KiB.
+	BufferSize int
+	// MaxBuffers bounds the receive buffers of each worker; 0 means 16,384.
+	// When all are in use, receives wait for one.
+	MaxBuffers int
+	// FileThreads bounds the threads that do what the operating system cannot
+	// do asynchronously; 0 means 64.
+	FileThreads int
+	// Logger gets what the port has to say; nil means slog.Default().
+	Logger *slog.Logger
+}
+
+const (
+	defaultMaxOperations = 64 << 10
+	defaultBufferSize    = 16 << 10
+	defaultMaxBuffers    = 16 << 10
+	maxMaxBuffers        = 64 << 10 // the kernel names a provided buffer by 16 bits
+	defaultFileThreads   = 64
+)
+
+func (o Options) withDefaults() Options {
+	setDefault(&o.Workers, runtime.GOMAXPROCS(0))
+	setDefault(&o.MaxOperations, defaultMaxOperations)
+	setDefault(&o.BufferSize, defaultBufferSize)
+	setDefault(&o.MaxBuffers, defaultMaxBuffers)
+	setDefault(&o.FileThreads, defaultFileThreads)
+	o.MaxBuffers = min(o.MaxBuffers, maxMaxBuffers)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}
+
+func setDefault(v *int, value int) {
+	if *v <= 0 {
+		*v = value
+	}
+}
+
+// Port is a completion port: the queue on which all I/O of a service
+// completes, and the workers that take completions off it.
+type Port struct {
+	options Options
+	info    Info
+	start   time.Time
+	workers []*Worker
+	pool    *pool
+
+	mu     sync.Mutex
+	hooked map[int]struct{} // descriptors, so that none is hooked twice
+	closed bool
+}
+
+// Info tells which backend a port uses and why.
+type Info struct {
+	Backend string // "io_uring" or "epoll"
+	Reason  string // why this one
+	Workers int
+}
+
+// New makes a port and starts its workers. An unknown or unusable backend is
+// an error; "auto" always finds one on Linux.
+func New(options Options) (*Port, error) {
+	options = options.withDefaults()
+	choice, err := choose(options.Backend)
+	if err != nil {
+		return nil, err
+	}
+	return newPort(options, choice)
+}
+
+func newPort(options Options, choice backendChoice) (*Port, error) {
+	p := &Port{
+		options: options,
+		info:    Info{Backend: choice.name, Reason: choice.reason, Workers: options.Workers},
+		start:   time.Now(),
+		pool:    newPool(options.FileThreads),
+		hooked:  make(map[int]struct{}),
+	}
+	started := make(chan error, options.Workers)
+	for i := range options.Workers {
+		w := &Worker{port: p, index: i, logger: options.Logger, done: make(chan struct{})}
+		w.buffers.init(w, options.BufferSize, options.MaxBuffers)
+		p.workers = append(p.workers, w)
+		go w.run(choice.open, started)
+	}
+	var errs []error
+	for range p.workers {
+		if err := <-started; err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(fmt.Errorf("completion port on %s: %w", choice.name, errs[0]), p.Shutdown(context.Background()))
+	}
+	return p, nil
+}
+
+// Info returns which backend the port uses, and why.
+func (p *Port) Info() Info { return p.info }
+
+// Workers returns the workers of the port.
+func (p *Port) Workers() []*Worker { return p.workers }
+
+// Shutdown ends the port: no new starts or tasks, everything in flight is
+// cancelled, and every notification is delivered before the workers end. What
+// the operating system does not give back before ctx ends is left alone, its
+// memory too, and reported by an error that is ErrLeaked.
+// Shutdown must not be called on a worker.
+func (p *Port) Shutdown(ctx context.Context) error {
+	p.mu.Lock()
+	again := p.closed
+	p.closed = true
+	p.mu.Unlock()
+	if !again {
+		for _, w := range p.workers {
+			_ = w.Post(w.shutdown) // an error means that its backend never opened
+		}
+	}
+	for _, w := range p.workers {
+		select {
+		case <-w.done:
+		case <-ctx.Done():
+			return fmt.Errorf("shutdown of the completion port: worker %d: %w: %w", w.index, ErrLeaked, context.Cause(ctx))
+		}
+	}
+	return p.pool.shutdown(ctx)
+}
+
+// Panics returns how many handlers have panicked.
+func (p *Port) Panics() (n uint64) {
+	for _, w := range p.workers {
+		n += w.panics.Load()
+	}
+	return n
+}
+
+// hook enters fd in the table of hooked descriptors.
+func (p *Port) hook(fd int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.hooked[fd]; ok {
+		return ErrAlreadyHooked
+	}
+	p.hooked[fd] = struct{}{}
+	return nil
+}
+
+func (p *Port) unhook(fd int) {
+	p.mu.Lock()
+	delete(p.hooked, fd)
+	p.mu.Unlock()
+}

@@ -1,0 +1,98 @@
+package completion
+
+// TaskCompletion is a task that runs once on a worker (IFWXTaskCompletion).
+type TaskCompletion interface {
+	CompleteTask(user any)
+}
+
+// TaskFunc lets a function be a TaskCompletion; it ignores the user context.
+type TaskFunc func()
+
+// CompleteTask calls f.
+func (f TaskFunc) CompleteTask(any) { f() }
+
+type postedTask struct {
+	task TaskCompletion
+	user any
+}
+
+// PostTaskCompletion queues a task; it runs once on this worker, with user,
+// and never inside this call. It may be called from any goroutine. After
+// Shutdown it is ErrPortClosed.
+func (w *Worker) PostTaskCompletion(task TaskCompletion, user any) error {
+	if task == nil {
+		return ErrInvalidArgument
+	}
+	w.remote.Lock()
+	if w.remote.closed {
+		w.remote.Unlock()
+		return ErrPortClosed
+	}
+	w.remote.tasks = append(w.remote.tasks, postedTask{task, user})
+	w.remote.Unlock()
+	w.wake()
+	return nil
+}
+
+// Post queues f as a task.
+func (w *Worker) Post(f func()) error { return w.PostTaskCompletion(TaskFunc(f), nil) }
+
+// Call runs f on the worker and returns when it is done. It must not be
+// called on a worker.
+func (w *Worker) Call(f func()) error {
+	done := make(chan struct{})
+	err := w.Post(func() {
+		defer close(done)
+		f()
+	})
+	if err != nil {
+		return err
+	}
+	<-done
+	return nil
+}
+
+// completeRemote hands the end of an operation from a thread of the pool to
+// the worker.
+func (w *Worker) completeRemote(o *Overlapped) {
+	w.remote.Lock()
+	w.remote.ended = append(w.remote.ended, o)
+	w.remote.Unlock()
+	w.wake()
+}
+
+// wake makes the worker look at its remote queue, if it is asleep.
+func (w *Worker) wake() {
+	if w.sleeping.CompareAndSwap(true, false) {
+		w.backend.wake()
+	}
+}
+
+// runRemote runs what other threads queued since the last turn.
+func (w *Worker) runRemote() {
+	w.remote.Lock()
+	if len(w.remote.tasks) == 0 && len(w.remote.ended) == 0 {
+		w.remote.Unlock()
+		return
+	}
+	w.tasks, w.remote.tasks = w.remote.tasks, w.tasks[:0]
+	w.ended, w.remote.ended = w.remote.ended, w.ended[:0]
+	w.remote.Unlock()
+
+	for i := range w.ended {
+		o := w.ended[i]
+		w.ended[i] = nil
+		w.finish(o)
+	}
+	for i := range w.tasks {
+		t := w.tasks[i]
+		w.tasks[i] = postedTask{}
+		w.guard(func() { t.task.CompleteTask(t.user) })
+	}
+}
+
+func (w *Worker) hasRemote() bool {
+	w.remote.Lock()
+	defer w.remote.Unlock()
+	return len(w.remote.tasks) > 0 || len(w.remote.ended) > 0
+}

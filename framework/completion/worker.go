@@ -1,0 +1,285 @@
+package completion
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Worker is one thread that takes completions off the port and runs their
+// handlers, one at a time, each to its end. Everything that completes on a
+// worker (its handles, sockets, overlapped operations, timers and buffers) is
+// made, started, cancelled and closed on that worker, so none of it needs a
+// lock. PostTaskCompletion, Post and Call lead there from other goroutines.
+type Worker struct {
+	port    *Port
+	index   int
+	backend backend
+	logger  *slog.Logger
+
+	now     int64 // nanoseconds since the port began, as of this turn
+	ops     opTable
+	ready   opQueue
+	timers  timerHeap
+	buffers bufferPool
+	closing bool
+	thread  threadID
+
+	// What other threads hand over.
+	sleeping atomic.Bool
+	remote   struct {
+		sync.Mutex
+		tasks  []postedTask
+		ended  []*Overlapped
+		closed bool
+	}
+	tasks []postedTask // the slices that remote swaps with
+	ended []*Overlapped
+
+	panics atomic.Uint64
+	done   chan struct{}
+}
+
+// Index returns the worker's number in its port, from 0.
+func (w *Worker) Index() int { return w.index }
+
+// Port returns the port that w belongs to.
+func (w *Worker) Port() *Port { return w.port }
+
+// Now returns the time of the worker's clock, a monotonic count from the
+// start of the port that is read once a turn.
+func (w *Worker) Now() time.Duration { return time.Duration(w.now) }
+
+// CreateOverlapped returns a new overlapped that completes on w
+// (IFWXFirewall::CreateOverlapped).
+func (w *Worker) CreateOverlapped() *Overlapped {
+	o := &Overlapped{worker: w}
+	o.ov.owner = o
+	return o
+}
+
+// run is the life of a worker. It reports on started whether its backend
+// could be set up.
+func (w *Worker) run(open backendOpener, started chan<- error) {
+	// An io_uring belongs to the thread that made it, and the fibres that run
+	// on a worker must always find themselves on the same thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(w.done)
+
+	w.thread = currentThread()
+	b, err := open(w)
+	if err != nil {
+		started <- err
+		return
+	}
+	w.backend = b
+	started <- nil
+
+	w.tick()
+	for !w.finished() {
+		w.turn()
+	}
+	w.backend.close()
+	w.buffers.free()
+}
+
+// turn runs what is due and then waits for completions.
+func (w *Worker) turn() {
+	w.runRemote()
+	w.runTimers()
+	w.runReady()
+	w.backend.wait(w.patience())
+	w.tick()
+	w.backend.reap()
+}
+
+func (w *Worker) tick() { w.now = int64(time.Since(w.port.start)) }
+
+// patience returns how long the backend may wait for a completion: 0 when
+// there is work already, -1 for ever.
+func (w *Worker) patience() time.Duration {
+	if !w.ready.empty() || w.finished() {
+		return 0
+	}
+	return w.untilTimer()
+}
+
+// finished reports whether the worker has been shut down and everything it
+// had accepted has ended.
+func (w *Worker) finished() bool {
+	return w.closing && w.ops.inFlight == 0 && w.ready.empty() && !w.hasRemote()
+}
+
+// begin makes o the operation op on d, after the checks that every start has
+// in common. An error is the caller's to handle; the operation has not begun.
+func (w *Worker) begin(o *Overlapped, d *descriptor, op opKind) error {
+	w.checkThread()
+	switch {
+	case o == nil || o.worker != w:
+		return ErrInvalidArgument
+	case o.state != opIdle:
+		return ErrBusy
+	case o.notify == nil:
+		return ErrNoNotification
+	case w.closing:
+		return ErrPortClosed
+	case d != nil && d.closed:
+		return ErrHandleClosed
+	case w.ops.inFlight >= w.port.options.MaxOperations:
+		return ErrTooManyOperations
+	}
+	o.state, o.op, o.desc = opInFlight, op, d
+	o.cancelled, o.pooled, o.done, o.bytes, o.err, o.value = false, false, 0, 0, nil, nil
+	if o.buffer != nil { // of an earlier receive; nobody took it
+		o.buffer.Release()
+		o.buffer = nil
+	}
+	w.ops.add(o)
+	if d != nil {
+		d.add(o)
+	}
+	return nil
+}
+
+// end records the result of o and queues its notification.
+func (w *Worker) end(o *Overlapped, n int, err error) {
+	o.bytes, o.err, o.state = n, err, opReady
+	w.ready.push(o)
+}
+
+// complete records the result of o and calls its notification at once. Only
+// the worker's loop may do so, never a start.
+func (w *Worker) complete(o *Overlapped, n int, err error) {
+	o.bytes, o.err = n, err
+	w.finish(o)
+}
+
+// finish gives up the worker's hold on o and calls its notification.
+func (w *Worker) finish(o *Overlapped) {
+	d := o.desc
+	switch o.op {
+	case opOpen:
+		w.settleOpen(o)
+	case opConnect:
+		w.settleConnect(o)
+	}
+	o.state, o.desc, o.task = opIdle, nil, nil
+	if o.op != opRead && o.op != opReadStream {
+		o.buf = nil
+	}
+	w.ops.remove(o)
+	if d != nil {
+		d.remove(o)
+	}
+	w.notify(o)
+	if d != nil && d.closed {
+		d.closeWhenIdle()
+	}
+}
+
+// runReady calls the notifications that were queued before this turn; what
+// they start and end at once waits for the next, so that no one connection
+// can keep the others waiting.
+func (w *Worker) runReady() {
+	for o := w.ready.take(); o != nil; {
+		next := o.link
+		o.link = nil
+		w.finish(o)
+		o = next
+	}
+}
+
+func (w *Worker) cancel(o *Overlapped) {
+	w.checkThread()
+	if o.pooled {
+		if w.port.pool.withdraw(o) {
+			w.end(o, 0, ErrOperationAborted)
+		}
+		return
+	}
+	if w.buffers.waiting.remove(o) {
+		w.end(o, 0, ErrOperationAborted)
+		return
+	}
+	w.backend.cancel(o)
+}
+
+// notify calls the handler of o. A panic in it is logged and ends there.
+func (w *Worker) notify(o *Overlapped) {
+	defer w.recovered()
+	o.notify.CompleteAsyncIO(o.err == nil, o.bytes, o.err, o, o.user)
+}
+
+// guard runs f; a panic in it is logged and ends there.
+func (w *Worker) guard(f func()) {
+	defer w.recovered()
+	f()
+}
+
+func (w *Worker) recovered() {
+	if r := recover(); r != nil {
+		w.panics.Add(1)
+		w.logger.Error("a completion handler panicked", "worker", w.index, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+	}
+}
+
+// shutdown cancels everything that is in flight; the loop ends when it has drained.
+func (w *Worker) shutdown() {
+	w.closing = true
+	for _, o := range w.ops.slots {
+		if o != nil && o.state == opInFlight {
+			_ = o.Cancel() // in flight, so there is something to cancel
+		}
+	}
+	w.timers = nil
+	w.backend.shutdown()
+	w.remote.Lock()
+	w.remote.closed = true
+	w.remote.Unlock()
+}
+
+// opTable holds every operation in flight. It is what keeps an overlapped and
+// its buffer alive while only the kernel knows of them, and it gives each a
+// number for the kernel to hand back: a slot, and a generation so that a late
+// answer for an earlier operation is told apart.
+type opTable struct {
+	slots       []*Overlapped
+	generations []uint32
+	unused      []uint32
+	inFlight    int
+}
+
+func (t *opTable) add(o *Overlapped) {
+	t.inFlight++
+	if n := len(t.unused); n > 0 {
+		o.slot = t.unused[n-1]
+		t.unused = t.unused[:n-1]
+	} else {
+		o.slot = uint32(len(t.slots))
+		t.slots = append(t.slots, nil)
+		t.generations = append(t.generations, 0)
+	}
+	t.slots[o.slot] = o
+}
+
+func (t *opTable) remove(o *Overlapped) {
+	t.inFlight--
+	t.slots[o.slot] = nil
+	t.generations[o.slot]++
+	t.unused = append(t.unused, o.slot)
+}
+
+// find returns the operation with this number, nil if it has ended.
+func (t *opTable) find(slot, generation uint32) *Overlapped {
+	if int(slot) >= len(t.slots) || t.generations[slot]&generationMask != generation {
+		return nil
+	}
+	return t.slots[slot]
+}
+
+const generationMask = 1<<24 - 1
