@@ -1,0 +1,85 @@
+package framework
+
+import "context"
+
+// Filter is a filter of the service (IFWXFilter). One object serves all
+// sessions; its methods are called on any worker, and from FilterInit's return
+// on by several at a time.
+type Filter interface {
+	// FilterInit makes the filter ready and returns the events it wants to
+	// see. It runs on a goroutine of its own before the first connection is
+	// accepted and may block. An error refuses the start of the service; a
+	// filter that can be done without returns no events instead.
+	FilterInit(fw *Firewall) (EventMask, error)
+	// AttachToSession returns the filter's object for a session. It is called
+	// once for each session, on the first event that matches the mask. The
+	// mask may be changed for this session. An error makes the connection fail.
+	AttachToSession(s *Session, mask *EventMask) (SessionFilter, error)
+}
+
+// SessionFilter is a filter's object for one session (IFWXSessionFilter).
+// Connections of one client may live on different workers, so it may be
+// called by several at a time, for different connections.
+type SessionFilter interface {
+	// FirewallEventHandler is told an event and answers Pass, Deny or Hold.
+	// Only in here may data filters be attached. The event is valid until the
+	// verdict has been given.
+	FirewallEventHandler(ev *Event) Verdict
+}
+
+// DataFilter sees the data of one connection (IFWXDataFilter). Everything for
+// one connection is called on its worker, one call at a time.
+type DataFilter interface {
+	// Data is given a chunk and answers with any verdict. The chunk must not be
+	// changed, and is valid until the verdict has been given, after a Hold too.
+	Data(c *Connection, dir Direction, chunk []byte) Verdict
+}
+
+// Detacher is a session or data filter that wants to know when its session or
+// connection ends. A data filter that holds a chunk must still resume it.
+type Detacher interface{ Detach() }
+
+// FilterShutdowner is a filter that has something to end with the service
+// (IFWXFilter::FilterShutdown). It is called after the last connection, on a
+// goroutine of its own, also when FilterInit has failed.
+type FilterShutdowner interface {
+	FilterShutdown(ctx context.Context) error
+}
+
+// PriorityClass is the place of a data filter in the chain
+// (FwxDataFilterPriorityClass): the first is nearest to the client, which it
+// sees first in the upstream direction and last in the other. Inside a class
+// the order is that of the listener's filters.
+type PriorityClass uint8
+
+// The priority classes, from the client to the server.
+const (
+	ClassNAT PriorityClass = iota
+	ClassInternal
+	ClassPostTrust
+	ClassMiddle
+	ClassPreTrust
+	ClassExternal
+	ClassEmulation
+)
+
+var classNames = [...]string{"nat", "internal", "post-trust", "middle", "pre-trust", "external", "emulation"}
+
+// String returns the name that the configuration uses.
+func (c PriorityClass) String() string {
+	if int(c) < len(classNames) {
+		return classNames[c]
+	}
+	return "unknown"
+}
+
+// UnmarshalText parses the name of a class.
+func (c *PriorityClass) UnmarshalText(text []byte) error {
+	for i, name := range classNames {
+		if name == string(text) {
+			*c = PriorityClass(i)
+			return nil
+		}
+	}
+	return &UnknownNameError{What: "priority class", Name: string(text), Known: classNames[:]}
+}

@@ -1,0 +1,268 @@
+package framework
+
+import (
+	"fmt"
+
+	"fwx/framework/completion"
+)
+
+// flow is one direction of a connection: it receives a chunk on one side, asks
+// the data filters one after the other, sends what they let through on the
+// other side, and only then receives again. A slow receiver or a filter that
+// holds a chunk thereby slows down the sender, and nothing piles up.
+type flow struct {
+	c          *Connection
+	dir        Direction
+	state      flowState
+	from, to   *completion.Socket
+	recv, send *completion.Overlapped
+
+	buffer *completion.Buffer // what was received last, until it has been sent
+	chunk  []byte             // the buffer's content, or what a filter replaced it by
+	next   int                // how many filters have let the chunk pass
+	bytes  uint64             // received
+
+	injected [][]byte // by filters, to be sent before the chunk
+	waiting  int      // bytes in injected
+}
+
+type flowState uint8
+
+const (
+	flowIdle      flowState = iota
+	flowReceiving           // a receive is in flight
+	flowAsking              // a filter's Data runs
+	flowHeld                // a filter keeps the chunk
+	flowReady               // the chunk may be sent
+	flowSending             // it is being sent
+	flowEnding              // the stream has ended; the receiver does not know yet
+	flowEnded               // it does
+)
+
+// maxInjected bounds the bytes that filters may inject ahead of the receiver.
+const maxInjected = 1 << 20
+
+// open prepares the flow between two sockets.
+func (f *flow) open(c *Connection, dir Direction, from, to *completion.Socket) error {
+	f.c, f.dir, f.from, f.to = c, dir, from, to
+	f.recv, f.send = c.worker.CreateOverlapped(), c.worker.CreateOverlapped()
+	if err := f.recv.SetNotificationInterface((*received)(f), nil); err != nil {
+		return err
+	}
+	return f.send.SetNotificationInterface((*sent)(f), nil)
+}
+
+// received and sent are the flow as the notification of its two operations.
+type (
+	received flow
+	sent     flow
+)
+
+// CompleteAsyncIO takes what was received to the filters.
+func (r *received) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.Overlapped, _ any) {
+	f := (*flow)(r)
+	c := f.c
+	f.buffer = o.TakeBuffer()
+	switch {
+	case c.Ended():
+		f.letGo()
+	case err != nil:
+		f.state = flowIdle
+		c.broke(fmt.Errorf("%s: receive: %w", f.dir, err))
+	case bytes == 0:
+		f.state = flowEnding
+		f.push()
+	default:
+		c.active = c.worker.Now()
+		f.bytes += uint64(bytes)
+		f.chunk, f.next = f.buffer.Bytes(), 0
+		f.filter()
+	}
+}
+
+// CompleteAsyncIO receives again after the chunk has been sent.
+func (s *sent) CompleteAsyncIO(_ bool, _ int, err error, _ *completion.Overlapped, _ any) {
+	f := (*flow)(s)
+	c := f.c
+	switch {
+	case c.Ended():
+		f.letGo()
+	case err != nil:
+		f.state = flowIdle
+		f.release()
+		c.broke(fmt.Errorf("%s: send: %w", f.dir, err))
+	default:
+		c.active = c.worker.Now()
+		if f.state == flowSending {
+			f.drop()
+		}
+		f.push()
+	}
+}
+
+// receive asks for the next chunk.
+func (f *flow) receive() {
+	f.state = flowReceiving
+	if err := f.from.Recv(f.recv); err != nil {
+		f.state = flowIdle
+		f.c.fail(fmt.Sprintf("%s: receive: %v", f.dir, err))
+	}
+}
+
+// link returns the filter whose turn it is: the chain runs from the client to
+// the server, so the other direction goes through it backwards.
+func (f *flow) link() *link {
+	if f.dir == Upstream {
+		return &f.c.chain[f.next]
+	}
+	return &f.c.chain[len(f.c.chain)-1-f.next]
+}
+
+// filter takes the chunk through the filters that have not seen it, and sends
+// what comes out.
+func (f *flow) filter() {
+	for f.next < len(f.c.chain) {
+		l := f.link()
+		f.state = flowAsking
+		v := f.ask(l)
+		if v.kind == verdictHold && !f.c.Ended() {
+			f.state = flowHeld
+			return
+		}
+		if !f.judge(l, v) {
+			return
+		}
+	}
+	f.state = flowReady
+	f.push()
+}
+
+// ask calls a data filter; a panic in it makes the connection fail.
+func (f *flow) ask(l *link) (v Verdict) {
+	defer func() {
+		if r := recover(); r != nil {
+			f.c.panicked(l.owner.config.Name, r)
+			v = Fail("it panicked")
+		}
+	}()
+	return l.filter.Data(f.c, f.dir, f.chunk)
+}
+
+// resume goes on with a chunk after a Hold.
+func (f *flow) resume(v Verdict) {
+	f.state = flowAsking
+	if f.judge(f.link(), v) {
+		f.filter()
+	}
+}
+
+// judge carries out the verdict on the chunk; false if it goes no further.
+func (f *flow) judge(l *link, v Verdict) bool {
+	name := l.owner.config.Name
+	switch {
+	case f.c.Ended(): // meanwhile, or by the filter itself
+		f.letGo()
+	case v.kind == verdictPass:
+		f.next++
+		return true
+	case v.kind == verdictReplace && len(v.data) > 0:
+		f.next++
+		f.chunk = v.data
+		return true
+	case v.kind == verdictReplace, v.kind == verdictDrop:
+		f.drop()
+	case v.kind == verdictDeny:
+		f.state = flowIdle
+		f.release()
+		f.c.deny(name, v.reason)
+	default:
+		f.state = flowIdle
+		f.release()
+		f.c.fail(fmt.Sprintf("filter %q: %s", name, v.reason))
+	}
+	return false
+}
+
+// drop ends the chunk here and goes on behind it.
+func (f *flow) drop() {
+	f.release()
+	f.receive()
+}
+
+// push sends what is next: what filters injected, then the chunk if it is
+// ready, and at the end of the stream the end.
+func (f *flow) push() {
+	switch {
+	case f.send.InFlight() || f.c.Ended():
+	case len(f.injected) > 0:
+		data := f.injected[0]
+		f.injected = f.injected[1:]
+		f.waiting -= len(data)
+		f.transmit(data)
+	case f.state == flowReady:
+		f.state = flowSending
+		f.transmit(f.chunk)
+	case f.state == flowEnding:
+		f.end()
+	}
+}
+
+func (f *flow) transmit(data []byte) {
+	if err := f.to.Send(f.send, data); err != nil {
+		f.state = flowIdle
+		f.release()
+		f.c.fail(fmt.Sprintf("%s: send: %v", f.dir, err))
+	}
+}
+
+// inject queues data of a filter.
+func (f *flow) inject(data []byte) error {
+	switch {
+	case f.state == flowEnded:
+		return ErrTerminating
+	case f.waiting+len(data) > maxInjected:
+		return ErrQueueFull
+	case len(data) > 0:
+		f.injected = append(f.injected, data)
+		f.waiting += len(data)
+		f.push()
+	}
+	return nil
+}
+
+// end carries the end of the stream to the other side. When both directions
+// have ended, so has the connection.
+func (f *flow) end() {
+	f.state = flowEnded
+	if err := f.to.CloseSend(); err != nil {
+		f.c.broke(fmt.Errorf("%s: shutdown: %w", f.dir, err))
+		return
+	}
+	if f.c.flows[Upstream].state == flowEnded && f.c.flows[Downstream].state == flowEnded {
+		f.c.end(false)
+	}
+}
+
+// release gives the receive buffer back.
+func (f *flow) release() {
+	if f.buffer != nil {
+		f.buffer.Release()
+	}
+	f.buffer, f.chunk = nil, nil
+}
+
+// letGo gives back what the flow of an ended connection holds, once nothing
+// uses it any more.
+func (f *flow) letGo() {
+	if f.recv.InFlight() || f.send.InFlight() {
+		return
+	}
+	f.state = flowEnded
+	f.release()
+	f.c.drained()
+}
+
+// busy reports whether something of the flow is in flight or held.
+func (f *flow) busy() bool {
+	return f.state == flowHeld || f.state == flowAsking || f.recv != nil && (f.recv.InFlight() || f.send.InFlight())
+}

@@ -1,0 +1,87 @@
+package framework
+
+import (
+	"fmt"
+	"slices"
+
+	"fwx/framework/strict"
+)
+
+// Factory makes filters of one kind from their settings.
+type Factory struct {
+	// Kind is the name by which the configuration asks for it.
+	Kind string
+	// Summary says in one line what the filters of this kind do.
+	Summary string
+	// Settings returns a pointer to a new settings struct, with the defaults
+	// in place and `toml` tags; nil means that there are no settings.
+	Settings func() any
+	// New makes a filter from decoded settings. It checks them, and opens and
+	// starts nothing: `fwx check` calls it too. Errors that concern a key are
+	// best made by FilterConfig.Errorf.
+	New func(config FilterConfig, settings any) (Filter, error)
+}
+
+// Registry is the kinds of filter that a firewall knows.
+type Registry struct{ factories map[string]Factory }
+
+// NewRegistry returns a registry of the given kinds. It panics if two have the
+// same name or one has none, which is a mistake in the program.
+func NewRegistry(factories ...Factory) *Registry {
+	r := &Registry{factories: make(map[string]Factory)}
+	for _, f := range factories {
+		if f.Kind == "" || f.New == nil {
+			panic("framework: a filter factory wants a kind and a New function")
+		}
+		if _, ok := r.factories[f.Kind]; ok {
+			panic(fmt.Sprintf("framework: two filter factories of kind %q", f.Kind))
+		}
+		r.factories[f.Kind] = f
+	}
+	return r
+}
+
+// Factories returns the kinds, ordered by name.
+func (r *Registry) Factories() []Factory {
+	if r == nil {
+		return nil
+	}
+	list := make([]Factory, 0, len(r.factories))
+	for _, f := range r.factories {
+		list = append(list, f)
+	}
+	slices.SortFunc(list, func(a, b Factory) int {
+		if a.Kind < b.Kind {
+			return -1
+		}
+		return 1
+	})
+	return list
+}
+
+// FilterConfig is a filter as a configuration names it: either a Kind with its
+// settings, or a ready Filter.
+type FilterConfig struct {
+	// Name is what listeners, logs and metrics call it.
+	Name string
+	// Kind asks for a factory of the registry.
+	Kind string
+	// Class is its place in the chain of data filters.
+	Class PriorityClass
+	// Table is the filter's part of the configuration file.
+	Table strict.Table
+	// Dir is the directory that relative paths in the settings start from.
+	Dir string
+	// Filter is the filter itself, for a host program that made it; Kind and
+	// Table are not used then.
+	Filter Filter
+}
+
+// Errorf returns an error that names the key of the filter's settings and
+// where it stands.
+func (c FilterConfig) Errorf(key, format string, args ...any) error {
+	if c.Table.IsZero() {
+		return fmt.Errorf("filter %q: "+key+": "+format, append([]any{c.Name}, args...)...)
+	}
+	return c.Table.Errorf(key, format, args...)
+}
