@@ -209,7 +209,7 @@ func (d *decoder) text(from item, into reflect.Value) {
 		d.wrongType(from, into)
 		return
 	}
-	target := into.Addr().Interface().(encoding.TextUnmarshaler) //nolint:errcheck // readsText says so.
+	target := into.Addr().Interface().(encoding.TextUnmarshaler)
 	if err := target.UnmarshalText([]byte(text)); err != nil {
 		d.fail(from, "%s", textMessage(text, err))
 	}

@@ -86,8 +86,9 @@ func isLeaf(t reflect.Type) bool {
 		return true
 	case reflect.Interface:
 		return t.NumMethod() == 0
+	default:
+		return t == tableType || readsText(t)
 	}
-	return t == tableType || readsText(t)
 }
 
 func isMap(t reflect.Type) bool {

@@ -11,10 +11,14 @@ type lines struct {
 	file   string
 	text   string
 	starts []int // the offset at which each line begins
+
+	// The place asked for last, from where the next is counted if it is on the
+	// same line: a line can be very long.
+	offset, column int
 }
 
 func newLines(file, text string) *lines {
-	l := &lines{file: file, text: text, starts: []int{0}}
+	l := &lines{file: file, text: text, starts: []int{0}, column: 1}
 	for i := range len(text) {
 		if text[i] == '\n' {
 			l.starts = append(l.starts, i+1)
@@ -27,8 +31,12 @@ func newLines(file, text string) *lines {
 func (l *lines) at(offset int) Position {
 	offset = min(max(offset, 0), len(l.text))
 	line := sort.SearchInts(l.starts, offset+1)
-	column := utf8.RuneCountInString(l.text[l.starts[line-1]:offset]) + 1
-	return Position{File: l.file, Line: line, Column: column}
+	if start := l.starts[line-1]; l.offset < start || l.offset > offset {
+		l.offset, l.column = start, 1
+	}
+	l.column += utf8.RuneCountInString(l.text[l.offset:offset])
+	l.offset = offset
+	return Position{File: l.file, Line: line, Column: l.column}
 }
 
 // withoutBOM cuts off the byte order marks that the parser passes over too.

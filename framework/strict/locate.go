@@ -1,6 +1,7 @@
 package strict
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -8,11 +9,19 @@ import (
 
 // locate scans a document that the parser has accepted and returns its tables,
 // keys and elements with their places, but without their values. It leans on the
-// parser for all that is forbidden; of a text that is not TOML it makes something
-// or other, without getting stuck.
-func locate(lines *lines) *node {
+// parser for what is forbidden; of a text that is not TOML it makes something or
+// other, without getting stuck.
+//
+// One thing the parser lets pass, and then drops what was there before: a key that
+// adds to what is already complete, as in
+//
+//	a = [1, 2]
+//	a.b = 3
+//
+// These are the mistakes that locate returns.
+func locate(lines *lines) (root *node, mistakes Errors) {
 	s := &scanner{lines: lines, text: lines.text}
-	root := &node{key: lines.at(0), head: lines.at(0)}
+	root = &node{key: lines.at(0), head: lines.at(0)}
 	table := root
 	for s.skip(" \t\r\n"); !s.done(); s.skip(" \t\r\n") {
 		start := s.offset
@@ -25,14 +34,15 @@ func locate(lines *lines) *node {
 			s.offset++
 		}
 	}
-	return root
+	return root, s.mistakes
 }
 
 // scanner walks over the text of a document.
 type scanner struct {
-	lines  *lines
-	text   string
-	offset int
+	lines    *lines
+	text     string
+	offset   int
+	mistakes Errors
 }
 
 func (s *scanner) done() bool { return s.offset >= len(s.text) }
@@ -87,7 +97,7 @@ func (s *scanner) header(root *node) *node {
 		s.take("[")
 	}
 	table, name := s.name(root)
-	opened := table.child(name.text, name.at)
+	opened := s.open(table, name)
 	s.skip(" \t]")
 	if array {
 		opened = opened.element(name.at)
@@ -100,8 +110,13 @@ func (s *scanner) header(root *node) *node {
 // pair reads "key = value" into a table.
 func (s *scanner) pair(table *node) {
 	table, name := s.name(table)
+	n := table.child(name.text, name.at)
+	if n.key != name.at {
+		s.twice(n, name)
+	}
 	s.skip(" \t=")
-	s.value(table.child(name.text, name.at))
+	s.value(n)
+	n.whole = true
 }
 
 // part is one part of a dotted name.
@@ -119,8 +134,24 @@ func (s *scanner) name(table *node) (*node, part) {
 		if !s.take(".") {
 			return table, last
 		}
-		table = table.child(last.text, last.at).last()
+		table = s.open(table, last).last()
 	}
+}
+
+// open returns what a part names in a table, to add to it.
+func (s *scanner) open(table *node, name part) *node {
+	n := table.child(name.text, name.at)
+	if n.whole {
+		s.twice(n, name)
+	}
+	return n
+}
+
+func (s *scanner) twice(n *node, name part) {
+	s.mistakes = append(s.mistakes, &Error{
+		Position: name.at,
+		Message:  fmt.Sprintf("key '%s' has already been defined on line %d", join("", name.text), n.key.Line),
+	})
 }
 
 func (s *scanner) part() part {

@@ -10,8 +10,8 @@ import (
 )
 
 // Parse reads a document and returns its root table. The file name is used in
-// positions only. The error, if any, is an Errors with one *Error: a document
-// with a mistake of syntax has no more to tell.
+// positions only. The error, if any, is an Errors, with a single *Error as a rule:
+// after a mistake of syntax there is no telling what the rest means.
 func Parse(file string, text []byte) (Table, error) {
 	root, _, err := parse(file, text)
 	if err != nil {
@@ -27,9 +27,12 @@ func parse(file string, text []byte) (root *node, complete bool, err error) {
 	if err := toml.Unmarshal(text, &values); err != nil {
 		return nil, false, Errors{syntaxError(lines, err)}
 	}
-	root = locate(lines)
-	complete = root.bind(values)
-	return root, complete, nil
+	root, mistakes := locate(lines)
+	if len(mistakes) == 0 {
+		complete = root.bind(values)
+		mistakes = root.lost("")
+	}
+	return root, complete, mistakes.Err()
 }
 
 func syntaxError(lines *lines, err error) *Error {

@@ -26,6 +26,13 @@ func TestParseSyntaxErrors(t *testing.T) {
 		{"bad UTF-8", "a = '''\nx\xffy'''", "c.toml:2:2: invalid UTF-8 byte: 0xff"},
 		{"bad escape", "a = \"\"\"\n\\q\"\"\"", "c.toml:2:1: invalid escape in string '\\q'"},
 		{"bad hexadecimal escape", "a = \"\"\"\n\n \\x4g\"\"\"", "c.toml:3:2: expected two hexadecimal digits after '\\x', but got \"\\n\\n \\\\x4g\" instead"},
+		{"addition to an array", "a = [1]\nb = 2\na . c = 3", "c.toml:3:1: key 'a' has already been defined on line 1"},
+		{"addition to an inline table", "a.b = {}\n[c]\n[a.b.d]", "c.toml:3:4: key 'b' has already been defined on line 1"},
+		{"array in place of a table", "a = { b.c = 1,\n'b' = [] }", "c.toml:2:1: key 'b' has already been defined on line 1"},
+		{
+			"what the parser loses", "[[a]]\nb = [1]\n[[a]]\nb.c = 1\nb.d.e = 2\n",
+			"c.toml:4:3: a.b.c: cannot be read here; write its table with a header or in braces",
+		},
 		{"bom", "\ufeffa = yes", "c.toml:1:5: expected value but found \"yes\" instead"},
 		{"UTF-16", "a\x00=\x001\x00", "c.toml:1:2: files cannot contain NULL bytes; probably using UTF-16; TOML files must be UTF-8"},
 	} {

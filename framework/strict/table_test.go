@@ -104,7 +104,7 @@ func TestMap(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	got["service"].(map[string]any)["workers"] = "changed" //nolint:errcheck // The diff above says what it is.
+	got["service"].(map[string]any)["workers"] = "changed"
 	delete(got, "filter")
 	if diff := cmp.Diff(want, root.Map()); diff != "" {
 		t.Errorf("a change to the copy went through: (-want +got)\n%s", diff)

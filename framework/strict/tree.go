@@ -13,6 +13,7 @@ type node struct {
 	key   Position // where its name begins, or for an element the element
 	head  Position // for a table, its header; else the same as key
 	value any      // as the parser gave it
+	whole bool     // written as one value, to which nothing can be added
 
 	keys     map[string]*node
 	elements []*node
@@ -52,9 +53,8 @@ func (n *node) names() []string {
 	return slices.Sorted(maps.Keys(n.keys))
 }
 
-// bind gives the located nodes their values and makes the tree the same as the
-// parser's. It reports whether each value had its node; one that had none is
-// placed where the value around it is.
+// bind gives the located nodes the values that the parser read. It reports whether
+// each value had its node; one that had none is placed where the value around it is.
 func (n *node) bind(value any) bool {
 	n.value = value
 	switch value := value.(type) {
@@ -69,25 +69,45 @@ func (n *node) bind(value any) bool {
 }
 
 func (n *node) bindKeys(table map[string]any) bool {
-	found := len(n.keys)
+	located := len(n.keys)
+	complete := true
 	for name, value := range table {
-		if !n.child(name, n.key).bind(value) {
-			found = 0
-		}
+		complete = n.child(name, n.key).bind(value) && complete
 	}
-	return found == len(table) && len(n.keys) == found
+	return complete && len(n.keys) == located
 }
 
 func bindElements[T any](n *node, array []T) bool {
-	complete := len(n.elements) == len(array)
+	complete := len(n.elements) >= len(array)
 	for len(n.elements) < len(array) {
 		n.element(n.key)
 	}
-	n.elements = n.elements[:len(array)]
 	for i, value := range array {
 		complete = n.elements[i].bind(value) && complete
 	}
 	return complete
+}
+
+// lost returns a mistake for each node that the parser read no value for. It loses
+// one where a table has the name of an array in an earlier element:
+//
+//	[[a]]
+//	b = [1]
+//	[[a]]
+//	b.c = 1
+//	b.d.e = 2
+func (n *node) lost(path string) Errors {
+	if n.value == nil {
+		return Errors{{n.key, path, "cannot be read here; write its table with a header or in braces"}}
+	}
+	var all Errors
+	for _, name := range n.names() {
+		all = append(all, n.keys[name].lost(join(path, name))...)
+	}
+	for _, element := range n.elements {
+		all = append(all, element.lost(path)...)
+	}
+	return all
 }
 
 // plain returns a copy of the value that shares nothing with the document: every

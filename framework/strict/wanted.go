@@ -57,8 +57,9 @@ func wanted(t reflect.Type) (one, many string) {
 		return "a number", "numbers"
 	case reflect.Interface:
 		return "a value", "values"
+	default:
+		return "an integer", "integers"
 	}
-	return "an integer", "integers"
 }
 
 // found says in words what kind of value the document has.

@@ -1,0 +1,132 @@
+// Fwx is a filtering gateway: traffic passes through filters written in Lua or
+// Go, and all its I/O, sockets and files alike, completes on one completion
+// port. See the README for a first filter in two minutes.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// The exit codes of the program.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+// command is one of the program's subcommands.
+type command struct {
+	name    string
+	args    string // as the usage shows them
+	summary string
+	run     func(ctx context.Context, p program, args []string) error
+}
+
+func commands() []command {
+	return []command{
+		{"run", "[-c FILE]", "start the gateway; Ctrl-C or SIGTERM drains and ends it", runGateway},
+		{"check", "[-c FILE]", "report everything that is wrong with a configuration, and start nothing", runCheck},
+		{"filters", "", "list the kinds of filter and their settings", runFilters},
+		{"port", "", "show which backend of the completion port this machine gets, and why", runPort},
+		{"version", "", "print the version", runVersion},
+	}
+}
+
+// program is where a command's output goes.
+type program struct {
+	out, err io.Writer
+}
+
+// errUsage ends a command whose words were off; what was wrong has been said.
+var errUsage = errors.New("usage")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// After the first signal the next one ends the program at once.
+	context.AfterFunc(ctx, stop)
+	code := program{os.Stdout, os.Stderr}.main(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// main runs the command that args name and returns the exit code.
+func (p program) main(ctx context.Context, args []string) int {
+	if len(args) == 0 {
+		p.usage(p.err)
+		return exitUsage
+	}
+	switch args[0] {
+	case "-h", "-help", "--help", "help":
+		p.usage(p.out)
+		return exitOK
+	}
+	for _, c := range commands() {
+		if c.name == args[0] {
+			return p.exitCode(c.run(ctx, p, args[1:]))
+		}
+	}
+	fmt.Fprintf(p.err, "fwx: unknown command %q; see fwx --help\n", args[0])
+	return exitUsage
+}
+
+func (p program) exitCode(err error) int {
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case errors.Is(err, errUsage):
+		return exitUsage
+	default:
+		fmt.Fprintf(p.err, "fwx: %v\n", err)
+		return exitError
+	}
+}
+
+func (p program) usage(w io.Writer) {
+	fmt.Fprint(w, "fwx is a filtering gateway with filters in Lua and Go.\n\nUsage: fwx COMMAND [OPTIONS]\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-20s %s\n", c.name+" "+c.args, c.summary)
+	}
+	fmt.Fprint(w, "\nfwx COMMAND --help tells more about a command.\n")
+}
+
+// parse parses the options of a command, which takes no other arguments.
+func (p program) parse(name string, args []string, define func(*flag.FlagSet)) error {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(p.err)
+	define(flags)
+	for _, c := range commands() {
+		if c.name == name {
+			flags.Usage = func() { p.commandUsage(c, flags) }
+		}
+	}
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return errUsage
+	}
+	if flags.NArg() > 0 {
+		fmt.Fprintf(p.err, "fwx %s: unexpected argument %q; see fwx %s --help\n", name, flags.Arg(0), name)
+		return errUsage
+	}
+	return nil
+}
+
+func (p program) commandUsage(c command, flags *flag.FlagSet) {
+	fmt.Fprintf(p.err, "Usage: fwx %s %s\n\n  %s\n", c.name, c.args, c.summary)
+	any := false
+	flags.VisitAll(func(*flag.Flag) { any = true })
+	if any {
+		fmt.Fprint(p.err, "\nOptions:\n")
+		flags.PrintDefaults()
+	}
+}
+
+func noOptions(*flag.FlagSet) {}
