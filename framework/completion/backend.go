@@ -10,8 +10,10 @@ import (
 type backend interface {
 	// hook makes a descriptor known before its first operation.
 	hook(d *descriptor) error
-	// forget is called before the descriptor is closed.
-	forget(d *descriptor)
+	// forget is called before the descriptor is closed. False means that the
+	// backend has something of its own in flight on it; it calls closeWhenIdle
+	// when that has ended.
+	forget(d *descriptor) bool
 	// start begins an operation that the worker has accepted. It must not call
 	// the notification; what ends at once is queued by Worker.end.
 	start(o *Overlapped)
@@ -28,6 +30,8 @@ type backend interface {
 	released()
 	// shutdown stops what the backend itself has in flight.
 	shutdown()
+	// idle reports whether nothing of the backend's own is in flight.
+	idle() bool
 	close()
 }
 

@@ -7,6 +7,7 @@ type Buffer struct {
 	id   uint16
 	mem  []byte
 	n    int
+	next *Buffer // in a stream, while nobody receives
 	free bool
 }
 
@@ -15,6 +16,7 @@ func (b *Buffer) Bytes() []byte { return b.mem[:b.n] }
 
 // Release gives the buffer back.
 func (b *Buffer) Release() {
+	b.pool.worker.checkThread()
 	if b.free {
 		panic("completion: a buffer was released twice")
 	}
@@ -50,6 +52,9 @@ func (p *bufferPool) get() *Buffer {
 	}
 	return p.grow()
 }
+
+// available reports whether there is a buffer that get could return.
+func (p *bufferPool) available() bool { return len(p.unused) > 0 || len(p.all) < p.limit }
 
 // putBack returns a buffer that was taken and not used.
 func (p *bufferPool) putBack(b *Buffer) {

@@ -10,6 +10,7 @@ type descriptor struct {
 	closed bool // Close was called
 	reset  bool // end the connection with an RST
 	file   bool // seekable: operations complete by I/O, not by readiness
+	shared bool // hooked, not opened here: others may have the open file description too
 	lane   laneKey
 
 	first    *Overlapped // in flight
@@ -17,6 +18,7 @@ type descriptor struct {
 	onClosed func() // called once, when the descriptor has really been closed
 
 	readiness readiness
+	stream    stream
 }
 
 // Worker returns the worker on which the operations of the handle complete.
@@ -76,19 +78,17 @@ func (d *descriptor) Close() error {
 }
 
 func (d *descriptor) closeWhenIdle() {
-	if d.inFlight > 0 || d.fd < 0 {
+	if d.inFlight > 0 || d.fd < 0 || !d.worker.backend.forget(d) {
 		return
 	}
 	fd := d.fd
 	d.fd = -1
-	d.worker.backend.forget(d)
-	d.worker.port.unhook(fd)
+	hooks.remove(fd)
 	if d.reset {
 		setLinger(fd)
 	}
 	if d.file {
-		// Closing a file may write it back and wait for a slow device.
-		d.worker.port.pool.close(fd)
+		d.worker.port.pool.close(d.lane, fd)
 	} else {
 		closeFD(fd)
 	}

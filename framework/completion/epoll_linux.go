@@ -19,12 +19,23 @@ type epoll struct {
 	events []unix.EpollEvent
 	ready  int // of events
 
+	timeout unix.Timespec
+	coarse  bool // the kernel waits in milliseconds only: before Linux 5.11
+
 	watched     []*descriptor // by slot; what the kernel hands back
 	generations []uint32
 	unused      []uint32
 }
 
 const (
+	watchedEvents = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLET
+	// What makes an attempt to read worth while, and what besides means that
+	// there may be more to come than one short receive has taken: the end of
+	// the stream, an error, or urgent data, at which a receive stops.
+	readEvents    = unix.EPOLLIN | cautionEvents
+	cautionEvents = unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+	writeEvents   = unix.EPOLLOUT | unix.EPOLLHUP | unix.EPOLLERR
+
 	epollBatch = 256
 	wakeSlot   = 1<<32 - 1
 )
@@ -59,13 +70,14 @@ func (e *epoll) hook(d *descriptor) error {
 		return nil
 	}
 	slot := e.slot(d)
-	err := e.add(d.fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET, slot, e.generations[slot])
+	err := e.add(d.fd, watchedEvents, slot, e.generations[slot])
 	d.readiness.slot = slot
 	d.readiness.polled = true
-	if err == unix.EPERM { //nolint:errorlint // a system call returns a bare Errno
+	d.readiness.writable = true // most often; an attempt will tell
+	if err == unix.EPERM {      //nolint:errorlint // a system call returns a bare Errno
 		// Neither a file nor something that can be watched, such as
 		// /dev/null: it is always ready.
-		d.readiness.readable, d.readiness.writable = true, true
+		d.readiness.readable = true
 		err = nil
 	}
 	if err != nil {
@@ -86,15 +98,20 @@ func (e *epoll) slot(d *descriptor) uint32 {
 	return uint32(len(e.watched) - 1)
 }
 
-func (e *epoll) forget(d *descriptor) {
+func (e *epoll) forget(d *descriptor) bool {
 	if !d.readiness.polled {
-		return
+		return true
 	}
 	d.readiness.polled = false
+	if d.shared {
+		// The open file description may live on, and its events with it.
+		_ = unix.EpollCtl(e.fd, unix.EPOLL_CTL_DEL, d.fd, nil) // ENOENT: it cannot be watched
+	}
 	slot := d.readiness.slot
 	e.watched[slot] = nil
 	e.generations[slot]++
 	e.unused = append(e.unused, slot)
+	return true
 }
 
 func (e *epoll) start(o *Overlapped) {
@@ -132,8 +149,8 @@ func (e *epoll) attempt(o *Overlapped) outcome {
 	case starved:
 		e.worker.buffers.await(o)
 	case ended:
-		if o.op == opRecv && r.drained && !r.hungUp {
-			r.readable = false
+		if b := o.buffer; b != nil && b.n < len(b.mem) && !r.cautious {
+			r.readable = false // so the next event is waited for, which saves an attempt
 		}
 		e.worker.end(o, o.bytes, o.err)
 	}
@@ -141,7 +158,7 @@ func (e *epoll) attempt(o *Overlapped) outcome {
 }
 
 func (e *epoll) cancel(o *Overlapped) {
-	o.desc.readiness.queue(o).remove(o)
+	o.queue.remove(o)
 	e.worker.end(o, o.sent(), ErrOperationAborted)
 }
 
@@ -167,12 +184,12 @@ func (e *epoll) dispatch(ev *unix.EpollEvent) {
 	}
 	d := e.watched[slot]
 	r := &d.readiness
-	if ev.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+	r.cautious = r.cautious || ev.Events&cautionEvents != 0
+	if ev.Events&readEvents != 0 {
 		r.readable = true
-		r.hungUp = r.hungUp || ev.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
 		e.drain(&r.reads)
 	}
-	if ev.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+	if ev.Events&writeEvents != 0 {
 		r.writable = true
 		e.drain(&r.writes)
 	}
@@ -204,6 +221,15 @@ func (e *epoll) sleep(patience time.Duration) {
 		e.poll()
 		return
 	}
+	if patience > 0 && !e.coarse {
+		e.timeout = unix.NsecToTimespec(int64(patience))
+		n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])), uintptr(len(e.events)), uintptr(unsafe.Pointer(&e.timeout)), 0, 0)
+		if errno != unix.ENOSYS && errno != unix.EPERM {
+			e.got(n, errno)
+			return
+		}
+		e.coarse = true
+	}
 	timeout := -1
 	if patience > 0 {
 		timeout = int((patience + time.Millisecond - 1) / time.Millisecond)
@@ -228,13 +254,21 @@ func wakeEvent(fd int) {
 }
 
 func (e *epoll) released() {
-	o := e.worker.buffers.waiting.pop()
-	if o != nil && e.attempt(o) == again {
-		o.desc.readiness.queue(o).push(o)
+	// More than one attempt, because one may end without using the buffer.
+	pool := &e.worker.buffers
+	for pool.available() {
+		o := pool.waiting.pop()
+		if o == nil {
+			return
+		}
+		if e.attempt(o) == again {
+			o.desc.readiness.reads.push(o)
+		}
 	}
 }
 
-func (e *epoll) shutdown() {}
+func (e *epoll) shutdown()  {}
+func (e *epoll) idle() bool { return true }
 
 func (e *epoll) close() {
 	closeFD(e.event)

@@ -20,6 +20,7 @@ func (w *Worker) HookToCompletionPort(fd int) (*Handle, error) {
 	if err := describe(&h.descriptor, fd); err != nil {
 		return nil, err
 	}
+	h.shared = true
 	if err := w.adopt(&h.descriptor, fd); err != nil {
 		return nil, err
 	}
@@ -29,12 +30,12 @@ func (w *Worker) HookToCompletionPort(fd int) (*Handle, error) {
 // adopt makes fd the descriptor d of this worker. On failure fd stays open and
 // the caller's.
 func (w *Worker) adopt(d *descriptor, fd int) error {
-	if err := w.port.hook(fd); err != nil {
+	d.worker, d.fd = w, fd
+	if err := hooks.add(d); err != nil {
 		return err
 	}
-	d.worker, d.fd = w, fd
 	if err := w.backend.hook(d); err != nil {
-		w.port.unhook(fd)
+		hooks.remove(fd)
 		return err
 	}
 	return nil
@@ -94,15 +95,10 @@ func (d *descriptor) begin(o *Overlapped, op opKind) error {
 // perm are those of os.OpenFile. o completes when it is done; TakeValue is the
 // *Handle. Opening a FIFO does not wait for its other end: reading it does.
 func (w *Worker) OpenFile(o *Overlapped, root *Root, name string, flag int, perm os.FileMode) error {
-	if err := w.begin(o, nil, opOpen); err != nil {
-		return err
-	}
-	o.task = func() (any, error) {
+	return w.runBlocking(o, opOpen, folderLane(root, name), func() (any, error) {
 		h := &Handle{}
 		return h, openFile(&h.descriptor, root, name, flag, perm)
-	}
-	w.port.pool.submit(laneKey{}, o)
-	return nil
+	})
 }
 
 // settleOpen hooks what OpenFile has opened.

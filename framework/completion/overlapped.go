@@ -44,7 +44,9 @@ type Overlapped struct {
 	op        opKind
 	state     opState
 	cancelled bool
-	pooled    bool // on a thread of the pool, or queued for one
+	starved   bool   // a receive that once found no buffer
+	internal  bool   // the port's own: not counted against Options.MaxOperations, nor cancelled by Shutdown
+	held      holder // who has it, if not the backend
 	slot      uint32
 	buf       []byte // what is sent, written or read into; kept alive and in place until completion
 	done      int    // bytes of buf already transferred
@@ -57,7 +59,17 @@ type Overlapped struct {
 	err    error
 
 	prev, next *Overlapped // in flight on the same descriptor
-	link       *Overlapped // in a queue: ready, waiting for readiness, waiting for a buffer
+
+	queue         *opQueue // that it is in: ready, waiting for readiness, for a buffer, for a thread, for room
+	before, after *Overlapped
+}
+
+// holder is what an operation can wait at besides the backend: the pool of
+// threads, or a file that is appended to.
+type holder interface {
+	// withdraw takes back an operation that has not begun; false if it has,
+	// and then it ends by itself.
+	withdraw(o *Overlapped) bool
 }
 
 type opState uint8
@@ -83,6 +95,11 @@ const (
 	opConnect
 	opTask
 	opOpen
+	opOpenAppender
+	opAppend
+	opCloseAppender
+	opWatch
+	opClose
 )
 
 // reads reports whether the operation waits for its descriptor to become
@@ -133,11 +150,29 @@ func (o *Overlapped) TakeBuffer() *Buffer {
 }
 
 // TakeValue returns the result of a RunBlocking, an OpenFile (a *Handle) or an
-// Accept (an Accepted) and forgets it.
+// Accept (an Accepted), and so on, and passes its ownership. What nobody has
+// taken when o is started again is given up.
 func (o *Overlapped) TakeValue() any {
 	v := o.value
 	o.value = nil
 	return v
+}
+
+// dropResult gives back what nobody took of an earlier operation.
+func (o *Overlapped) dropResult() {
+	if b := o.TakeBuffer(); b != nil {
+		b.Release()
+	}
+	switch v := o.TakeValue().(type) {
+	case Accepted:
+		v.Discard()
+	case *Socket:
+		_ = v.Close() // nobody has it
+	case *Handle:
+		_ = v.Close() // nobody has it
+	case *Watch:
+		v.Close()
+	}
 }
 
 // Data returns what a ReadFile has read, a part of the caller's buffer. It is

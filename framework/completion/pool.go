@@ -3,6 +3,8 @@ package completion
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
+	"path/filepath"
 	"sync"
 )
 
@@ -17,60 +19,113 @@ type pool struct {
 	limit   int
 	share   int // of the threads, for one lane
 	threads int
-	idle    int
+	idle    int // threads that wait for work, or are about to, without those called
+	called  int // idle threads that have been called and have not come yet
 	lanes   map[laneKey]*lane
-	queue   []*lane // lanes with work, that have not used up their share; served in turn
+	unused  []*lane
+	queue   laneQueue // lanes with work, that have not used up their share; served in turn
 	wakeup  *sync.Cond
+	thread  func() // work; kept, so that starting a thread allocates nothing
+	working sync.WaitGroup
 	closed  bool
-	ended   sync.WaitGroup
+	ended   chan struct{} // closed when the last thread has ended
 }
 
-// laneKey names a file: its device and number, or (0, 0) for work on no open file.
+// laneKey names a file: its device and number, or what stands for them where
+// no file is open.
 type laneKey struct{ device, file uint64 }
+
+var laneSeed = maphash.MakeSeed()
+
+// folderLane is the lane of work on a name: names in one directory, which may
+// be on a file system that hangs, share one.
+func folderLane(root *Root, name string) laneKey {
+	return laneKey{file: maphash.String(laneSeed, filepath.Dir(root.join(name)))}
+}
 
 type lane struct {
 	key     laneKey
-	waiting []*Overlapped
+	waiting opQueue
 	running int
-	queued  bool // in pool.queue
+	queued  bool  // in pool.queue
+	next    *lane // there
+}
+
+// laneQueue is a queue of lanes, linked through themselves.
+type laneQueue struct{ first, last *lane }
+
+func (q *laneQueue) push(l *lane) {
+	l.queued, l.next = true, nil
+	if q.last == nil {
+		q.first = l
+	} else {
+		q.last.next = l
+	}
+	q.last = l
+}
+
+func (q *laneQueue) pop() *lane {
+	l := q.first
+	if l == nil {
+		return nil
+	}
+	if q.first = l.next; q.first == nil {
+		q.last = nil
+	}
+	l.queued, l.next = false, nil
+	return l
 }
 
 func newPool(limit int) *pool {
-	p := &pool{limit: limit, share: max(1, limit/4), lanes: make(map[laneKey]*lane)}
+	p := &pool{limit: limit, share: max(1, limit/4), lanes: make(map[laneKey]*lane), ended: make(chan struct{})}
 	p.wakeup = sync.NewCond(&p.mu)
+	p.thread = p.work
 	return p
 }
 
-// submit queues an operation. Its task runs on a thread of the pool; then the
-// operation goes back to its worker.
+// submit queues an operation. It is done on a thread of the pool; then it goes
+// back to its worker.
 func (p *pool) submit(key laneKey, o *Overlapped) {
-	o.pooled = true
+	o.held = p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := p.lanes[key]
 	if l == nil {
-		l = &lane{key: key}
-		p.lanes[key] = l
+		l = p.newLane(key)
 	}
-	l.waiting = append(l.waiting, o)
+	l.waiting.push(o)
 	p.enqueue(l)
+}
+
+func (p *pool) newLane(key laneKey) *lane {
+	var l *lane
+	if n := len(p.unused); n > 0 {
+		l = p.unused[n-1]
+		p.unused = p.unused[:n-1]
+	} else {
+		l = &lane{}
+	}
+	l.key = key
+	p.lanes[key] = l
+	return l
 }
 
 // enqueue puts a lane that may use another thread in the queue and sees to it
 // that there is a thread.
 func (p *pool) enqueue(l *lane) {
-	if l.queued || len(l.waiting) == 0 || l.running >= p.share {
+	if l.queued || l.waiting.empty() || l.running >= p.share {
 		return
 	}
-	l.queued = true
-	p.queue = append(p.queue, l)
+	p.queue.push(l)
 	switch {
 	case p.idle > 0:
+		p.idle-- // a thread that has been called is not there for the next
+		p.called++
 		p.wakeup.Signal()
 	case p.threads < p.limit:
 		p.threads++
-		p.ended.Add(1)
-		go p.work()
+		p.working.Add(1)
+		go p.thread()
 	}
 }
 
@@ -78,20 +133,12 @@ func (p *pool) enqueue(l *lane) {
 func (p *pool) withdraw(o *Overlapped) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, l := range p.lanes {
-		for i, q := range l.waiting {
-			if q == o {
-				l.waiting = append(l.waiting[:i], l.waiting[i+1:]...)
-				return true
-			}
-		}
-	}
-	return false
+	return o.queue != nil && o.queue.remove(o)
 }
 
 // work is the life of a thread.
 func (p *pool) work() {
-	defer p.ended.Done()
+	defer p.working.Done()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
@@ -102,34 +149,49 @@ func (p *pool) work() {
 		}
 		p.mu.Unlock()
 		perform(o)
-		o.worker.completeRemote(o)
 		p.mu.Lock()
 		l.running--
+		// What is started by the notification needs no other thread than this.
+		p.idle++
 		p.enqueue(l)
 		p.retire(l)
+		p.mu.Unlock()
+		if o.op != opClose { // of which nobody is told
+			o.worker.completeRemote(o)
+		}
+		p.mu.Lock()
+		p.leaveIdle()
+	}
+}
+
+// leaveIdle is called by an idle thread that looks for work.
+func (p *pool) leaveIdle() {
+	if p.called > 0 {
+		p.called--
+	} else {
+		p.idle--
 	}
 }
 
 // retire forgets a lane that has nothing to do.
 func (p *pool) retire(l *lane) {
-	if l.running == 0 && len(l.waiting) == 0 && !l.queued {
+	if l.running == 0 && l.waiting.empty() && !l.queued {
 		delete(p.lanes, l.key)
+		if len(p.unused) < p.limit {
+			p.unused = append(p.unused, l)
+		}
 	}
 }
 
 // next returns the next operation and its lane; nil ends the thread.
 func (p *pool) next() (*lane, *Overlapped) {
 	for {
-		for len(p.queue) > 0 {
-			l := p.queue[0]
-			p.queue = p.queue[1:]
-			l.queued = false
-			if len(l.waiting) == 0 { // withdrawn
+		for l := p.queue.pop(); l != nil; l = p.queue.pop() {
+			o := l.waiting.pop()
+			if o == nil { // withdrawn
 				p.retire(l)
 				continue
 			}
-			o := l.waiting[0]
-			l.waiting = l.waiting[1:]
 			l.running++
 			p.enqueue(l)
 			return l, o
@@ -139,38 +201,49 @@ func (p *pool) next() (*lane, *Overlapped) {
 		}
 		p.idle++
 		p.wakeup.Wait()
-		p.idle--
+		p.leaveIdle()
 	}
 }
 
 // maxIdleThreads is how many threads stay when there is no work.
 const maxIdleThreads = 4
 
-// close closes a descriptor on a thread of the pool.
-func (p *pool) close(fd int) {
-	p.ended.Add(1)
-	go func() {
-		defer p.ended.Done()
-		closeFD(fd)
-	}()
+// close closes a descriptor on a thread of the pool: closing a file may write
+// it back, and wait for a slow device.
+func (p *pool) close(key laneKey, fd int) {
+	p.submit(key, &Overlapped{op: opClose, desc: &descriptor{fd: fd}})
 }
 
 // shutdown ends the threads; it waits for those that work until ctx ends.
 func (p *pool) shutdown(ctx context.Context) error {
 	p.mu.Lock()
-	p.closed = true
-	p.wakeup.Broadcast()
+	if !p.closed {
+		p.closed = true
+		p.wakeup.Broadcast()
+		go func() {
+			p.working.Wait()
+			close(p.ended)
+		}()
+	}
 	p.mu.Unlock()
-	ended := make(chan struct{})
-	go func() {
-		p.ended.Wait()
-		close(ended)
-	}()
+	if err := waitFor(ctx, p.ended); err != nil {
+		return fmt.Errorf("shutdown of the completion port: file threads: %w", err)
+	}
+	return nil
+}
+
+// waitFor waits until ended is closed; at the end of ctx it gives up with ErrLeaked.
+func waitFor(ctx context.Context, ended <-chan struct{}) error {
+	select {
+	case <-ended:
+		return nil
+	default:
+	}
 	select {
 	case <-ended:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("shutdown of the completion port: file threads: %w: %w", ErrLeaked, context.Cause(ctx))
+		return fmt.Errorf("%w: %w", ErrLeaked, context.Cause(ctx))
 	}
 }
 
@@ -181,11 +254,14 @@ func perform(o *Overlapped) {
 			o.bytes, o.err = 0, fmt.Errorf("blocking operation panicked: %v", r)
 		}
 	}()
-	if o.task != nil {
+	switch {
+	case o.op == opClose:
+		closeFD(o.desc.fd)
+	case o.task != nil:
 		o.value, o.err = o.task()
-		return
+	default:
+		o.bytes, o.err = fileIO(o)
 	}
-	o.bytes, o.err = fileIO(o)
 }
 
 // RunBlocking runs f, which may block, on a thread of the port's pool and
@@ -195,10 +271,15 @@ func (w *Worker) RunBlocking(o *Overlapped, f func() (any, error)) error {
 	if f == nil {
 		return ErrInvalidArgument
 	}
-	if err := w.begin(o, nil, opTask); err != nil {
+	return w.runBlocking(o, opTask, laneKey{}, f)
+}
+
+// runBlocking runs f as the operation op in a lane of the pool.
+func (w *Worker) runBlocking(o *Overlapped, op opKind, key laneKey, f func() (any, error)) error {
+	if err := w.begin(o, nil, op); err != nil {
 		return err
 	}
 	o.task = f
-	w.port.pool.submit(laneKey{}, o)
+	w.port.pool.submit(key, o)
 	return nil
 }

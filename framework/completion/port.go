@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -26,6 +27,9 @@ type Options struct {
 	// FileThreads bounds the threads that do what the operating system cannot
 	// do asynchronously; 0 means 64.
 	FileThreads int
+	// AppendQueue bounds the bytes that wait to be appended to one file; 0
+	// means 1 MiB.
+	AppendQueue int
 	// Logger gets what the port has to say; nil means slog.Default().
 	Logger *slog.Logger
 }
@@ -36,14 +40,16 @@ const (
 	defaultMaxBuffers    = 16 << 10
 	maxMaxBuffers        = 64 << 10 // the kernel names a provided buffer by 16 bits
 	defaultFileThreads   = 64
+	defaultAppendQueue   = 1 << 20
 )
 
 func (o Options) withDefaults() Options {
-	setDefault(&o.Workers, runtime.GOMAXPROCS(0))
+	setDefault(&o.Workers, processors)
 	setDefault(&o.MaxOperations, defaultMaxOperations)
 	setDefault(&o.BufferSize, defaultBufferSize)
 	setDefault(&o.MaxBuffers, defaultMaxBuffers)
 	setDefault(&o.FileThreads, defaultFileThreads)
+	setDefault(&o.AppendQueue, defaultAppendQueue)
 	o.MaxBuffers = min(o.MaxBuffers, maxMaxBuffers)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -66,9 +72,9 @@ type Port struct {
 	workers []*Worker
 	pool    *pool
 
-	mu     sync.Mutex
-	hooked map[int]struct{} // descriptors, so that none is hooked twice
-	closed bool
+	mu        sync.Mutex
+	appenders appenders
+	closed    bool
 }
 
 // Info tells which backend a port uses and why.
@@ -91,12 +97,13 @@ func New(options Options) (*Port, error) {
 
 func newPort(options Options, choice backendChoice) (*Port, error) {
 	p := &Port{
-		options: options,
-		info:    Info{Backend: choice.name, Reason: choice.reason, Workers: options.Workers},
-		start:   time.Now(),
-		pool:    newPool(options.FileThreads),
-		hooked:  make(map[int]struct{}),
+		options:   options,
+		info:      Info{Backend: choice.name, Reason: choice.reason, Workers: options.Workers},
+		start:     time.Now(),
+		pool:      newPool(options.FileThreads),
+		appenders: make(appenders),
 	}
+	spareProcessor(options.Workers)
 	started := make(chan error, options.Workers)
 	for i := range options.Workers {
 		w := &Worker{port: p, index: i, logger: options.Logger, done: make(chan struct{})}
@@ -116,6 +123,20 @@ func newPort(options Options, choice backendChoice) (*Port, error) {
 	return p, nil
 }
 
+// processors is how many threads of Go may run at a time, before any port
+// changes it.
+var processors = runtime.GOMAXPROCS(0)
+
+// spareProcessor sees to it that Go's scheduler has a processor more than there
+// are workers, unless the environment says how many. Otherwise each wait of a
+// worker for the system makes the scheduler start a thread that looks for other
+// work, which takes a tenth of the time of a busy gateway.
+func spareProcessor(workers int) {
+	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) <= workers {
+		runtime.GOMAXPROCS(workers + 1)
+	}
+}
+
 // Info returns which backend the port uses, and why.
 func (p *Port) Info() Info { return p.info }
 
@@ -133,15 +154,15 @@ func (p *Port) Shutdown(ctx context.Context) error {
 	p.closed = true
 	p.mu.Unlock()
 	if !again {
+		p.stopAppenders()
 		for _, w := range p.workers {
 			_ = w.Post(w.shutdown) // an error means that its backend never opened
 		}
 	}
+	defer p.eachAppender((*Appender).reportLoss)
 	for _, w := range p.workers {
-		select {
-		case <-w.done:
-		case <-ctx.Done():
-			return fmt.Errorf("shutdown of the completion port: worker %d: %w: %w", w.index, ErrLeaked, context.Cause(ctx))
+		if err := waitFor(ctx, w.done); err != nil {
+			return fmt.Errorf("shutdown of the completion port: worker %d: %w", w.index, err)
 		}
 	}
 	return p.pool.shutdown(ctx)
@@ -153,21 +174,4 @@ func (p *Port) Panics() (n uint64) {
 		n += w.panics.Load()
 	}
 	return n
-}
-
-// hook enters fd in the table of hooked descriptors.
-func (p *Port) hook(fd int) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, ok := p.hooked[fd]; ok {
-		return ErrAlreadyHooked
-	}
-	p.hooked[fd] = struct{}{}
-	return nil
-}
-
-func (p *Port) unhook(fd int) {
-	p.mu.Lock()
-	delete(p.hooked, fd)
-	p.mu.Unlock()
 }

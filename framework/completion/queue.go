@@ -1,66 +1,55 @@
 package completion
 
-// opQueue is a queue of overlapped operations, linked through themselves:
-// each is in one at the most.
+// opQueue is a queue of overlapped operations, linked through themselves: each
+// is in one at the most, and knows in which.
 type opQueue struct{ first, last *Overlapped }
 
 func (q *opQueue) empty() bool { return q.first == nil }
 
 func (q *opQueue) push(o *Overlapped) {
+	o.queue, o.before, o.after = q, q.last, nil
 	if q.last == nil {
 		q.first = o
 	} else {
-		q.last.link = o
+		q.last.after = o
 	}
 	q.last = o
 }
 
 func (q *opQueue) pushFront(o *Overlapped) {
-	o.link = q.first
-	q.first = o
-	if q.last == nil {
+	o.queue, o.before, o.after = q, nil, q.first
+	if q.first == nil {
 		q.last = o
+	} else {
+		q.first.before = o
 	}
+	q.first = o
 }
 
 // pop takes the first operation; nil if there is none.
 func (q *opQueue) pop() *Overlapped {
 	o := q.first
-	if o == nil {
-		return nil
-	}
-	q.first = o.link
-	o.link = nil
-	if q.first == nil {
-		q.last = nil
+	if o != nil {
+		q.remove(o)
 	}
 	return o
 }
 
 // remove takes o out; it reports whether it was there.
 func (q *opQueue) remove(o *Overlapped) bool {
-	var previous *Overlapped
-	for p := q.first; p != nil; previous, p = p, p.link {
-		if p != o {
-			continue
-		}
-		if previous == nil {
-			q.pop()
-			return true
-		}
-		previous.link = o.link
-		if q.last == o {
-			q.last = previous
-		}
-		o.link = nil
-		return true
+	if o.queue != q {
+		return false
 	}
-	return false
-}
-
-// take empties the queue and returns its first operation, linked to the others.
-func (q *opQueue) take() *Overlapped {
-	o := q.first
-	q.first, q.last = nil, nil
-	return o
+	if o.before == nil {
+		q.first = o.after
+	} else {
+		o.before.after = o.after
+	}
+	if o.after == nil {
+		q.last = o.before
+	} else {
+		o.after.before = o.before
+	}
+	o.queue, o.before, o.after = nil, nil, nil
+	return true
 }

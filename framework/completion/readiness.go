@@ -3,8 +3,7 @@ package completion
 // readiness is what a backend of the readiness kind knows of a descriptor.
 type readiness struct {
 	readable, writable bool // as far as known: an attempt is worth while
-	hungUp             bool // the peer has ended; a short read does not mean drained
-	drained            bool // the last read took everything there was
+	cautious           bool // a short receive does not mean that everything has been received
 	slot               uint32
 	polled             bool // the backend watches it
 

@@ -1,6 +1,9 @@
 package completion
 
-import "net/netip"
+import (
+	"errors"
+	"net/netip"
+)
 
 // Socket is a connected stream socket that the port owns. At most one receive
 // and one send are in flight on it, because a kernel may reorder more.
@@ -38,6 +41,9 @@ func (w *Worker) Listen(address Address) (*Listener, error) {
 		closeFD(fd)
 		return nil, err
 	}
+	if address.IsUnix() {
+		l.onClosed = removeSocket(address.Path)
+	}
 	return l, nil
 }
 
@@ -58,8 +64,12 @@ func (w *Worker) Attach(a Accepted) (*Socket, error) {
 		return nil, ErrPortClosed
 	}
 	s := &Socket{remote: a.Remote}
+	// A receive from a unix socket also stops short where a descriptor was passed.
+	s.readiness.cautious = !a.Remote.IsValid()
 	if err := w.adopt(&s.descriptor, a.fd); err != nil {
-		a.Discard()
+		if !errors.Is(err, ErrAlreadyHooked) { // then it is someone's socket
+			a.Discard()
+		}
 		return nil, err
 	}
 	return s, nil
@@ -73,19 +83,20 @@ func (a Accepted) Discard() {
 
 // Connect starts to connect a new socket to an address; TakeValue is the *Socket.
 func (w *Worker) Connect(o *Overlapped, address Address) error {
-	w.checkThread()
-	if w.closing {
-		return ErrPortClosed
+	if err := w.check(o, nil); err != nil {
+		return err
 	}
 	fd, err := connectSocket(address)
 	if err != nil {
 		return err
 	}
 	s := &Socket{remote: address}
+	s.readiness.cautious = address.IsUnix()
 	if err := w.adopt(&s.descriptor, fd); err != nil {
 		closeFD(fd)
 		return err
 	}
+	s.readiness.writable = false // until it is connected
 	if err := s.begin(o, opConnect); err != nil {
 		_ = s.Close() // it was just opened
 		return err

@@ -1,6 +1,7 @@
 package completion
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -71,7 +72,6 @@ func attemptRecv(o *Overlapped) outcome {
 	}
 	b.n = n
 	o.buffer = b
-	o.desc.readiness.drained = n < len(b.mem)
 	return o.outcome(n, 0)
 }
 
@@ -93,11 +93,8 @@ func attemptAccept(o *Overlapped) outcome {
 		errno, _ := err.(syscall.Errno) //nolint:errorlint // a system call returns a bare Errno
 		return o.outcome(0, errno)
 	}
-	remote := fromSockaddr(sa)
-	if !remote.IsUnix() && remote.IsValid() {
-		setNoDelay(fd)
-	}
-	o.value = Accepted{fd: fd, Remote: remote}
+	// What newSocket has set on the listener, the connection inherits.
+	o.value = Accepted{fd: fd, Remote: fromSockaddr(sa)}
 	return o.outcome(0, 0)
 }
 
@@ -210,7 +207,7 @@ func writeAll(o *Overlapped) (int, error) {
 	for o.done < len(o.buf) {
 		n, err := unix.Pwrite(o.desc.fd, o.buf[o.done:], o.ov.Offset+int64(o.done))
 		switch {
-		case err == unix.EINTR: //nolint:errorlint // a system call returns a bare Errno
+		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return o.done, err
 		case n == 0:
@@ -240,7 +237,8 @@ func describe(d *descriptor, fd int) error {
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG, unix.S_IFBLK, unix.S_IFDIR:
 		d.file = true
-		return nil
+		// It means nothing on a file, except to io_uring.
+		return unix.SetNonblock(fd, false)
 	default:
 		return unix.SetNonblock(fd, true)
 	}
@@ -253,28 +251,46 @@ func openFile(d *descriptor, root *Root, name string, flag int, perm os.FileMode
 	if flag&os.O_CREATE != 0 {
 		how.Mode = uint64(perm.Perm())
 	}
+	fd, err := openAt(root, name, &how)
+	if err != nil {
+		return err
+	}
+	if err := describe(d, fd); err != nil {
+		closeFD(fd)
+		return pathError("stat", root.join(name), err)
+	}
+	d.fd = fd
+	return nil
+}
+
+// openAt opens name, beneath root if there is one.
+func openAt(root *Root, name string, how *unix.OpenHow) (int, error) {
 	dir := unix.AT_FDCWD
 	if root != nil {
 		dir = root.fd
 		how.Resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS
 	}
-	var fd int
-	err := ignoringEINTR(func() (err error) {
-		fd, err = unix.Openat2(dir, name, &how)
-		return err
-	})
-	if err != nil {
-		return &os.PathError{Op: "open", Path: root.join(name), Err: err}
+	for tries := 0; ; tries++ {
+		var fd int
+		err := ignoringEINTR(func() (err error) {
+			fd, err = unix.Openat2(dir, name, how)
+			return err
+		})
+		// EAGAIN: something was renamed meanwhile, so that the kernel could
+		// not tell whether ".." led out of root.
+		if err != unix.EAGAIN || tries == openTries { //nolint:errorlint // a system call returns a bare Errno
+			return fd, pathError("open", root.join(name), err)
+		}
 	}
-	if err := describe(d, fd); err != nil {
-		closeFD(fd)
-		return &os.PathError{Op: "stat", Path: root.join(name), Err: err}
+}
+
+const openTries = 32
+
+func pathError(op, path string, err error) error {
+	if err == nil {
+		return nil
 	}
-	if d.file { // it was for FIFOs; on a file io_uring would take it at its word
-		_ = unix.SetNonblock(fd, false) // cannot fail on an open descriptor
-	}
-	d.fd = fd
-	return nil
+	return &os.PathError{Op: op, Path: path, Err: err}
 }
 
 const listenBacklog = 4096
@@ -294,6 +310,23 @@ func listen(address Address) (int, Address, error) {
 	return fd, address, nil
 }
 
+// removeSocket returns what removes a unix socket from its directory, if it is
+// still the one that is there now.
+func removeSocket(path string) func() {
+	if path[0] == '@' { // abstract: in no directory
+		return nil
+	}
+	created, err := os.Lstat(path)
+	if err != nil {
+		return nil
+	}
+	return func() {
+		if now, err := os.Lstat(path); err == nil && os.SameFile(created, now) {
+			_ = os.Remove(path) // the socket has ended, whatever is left of it
+		}
+	}
+}
+
 // connectSocket opens a socket and begins to connect it.
 func connectSocket(address Address) (int, error) {
 	fd, err := newSocket(address)
@@ -301,10 +334,10 @@ func connectSocket(address Address) (int, error) {
 		return 0, err
 	}
 	err = ignoringEINTR(func() error { return unix.Connect(fd, toSockaddr(address)) })
-	switch err { //nolint:errorlint // a system call returns a bare Errno
-	case nil, unix.EINPROGRESS:
+	switch {
+	case err == nil, errors.Is(err, unix.EINPROGRESS):
 		return fd, nil
-	case unix.EAGAIN: // the backlog of a unix socket is full, and nothing tells when it no longer is
+	case errors.Is(err, unix.EAGAIN): // the backlog of a unix socket is full, and nothing tells when it no longer is
 		err = unix.ECONNREFUSED
 	}
 	closeFD(fd)

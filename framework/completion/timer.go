@@ -23,8 +23,10 @@ func (w *Worker) AfterFunc(d time.Duration, f func()) *Timer {
 }
 
 // Reset arms the timer to fire after d from now, whether or not it was armed.
+// It never fires in the turn that armed it.
 func (t *Timer) Reset(d time.Duration) {
-	t.when = t.worker.now + max(int64(d), 0)
+	t.worker.checkThread()
+	t.when = t.worker.now + max(int64(d), 1)
 	if t.index < 0 {
 		t.worker.timers.push(t)
 		return
@@ -34,6 +36,7 @@ func (t *Timer) Reset(d time.Duration) {
 
 // Stop disarms the timer; it reports whether it was armed.
 func (t *Timer) Stop() bool {
+	t.worker.checkThread()
 	if t.index < 0 {
 		return false
 	}
@@ -69,6 +72,14 @@ func (h *timerHeap) remove(i int) {
 	if i != last {
 		h.fix(i)
 	}
+}
+
+// clear disarms every timer.
+func (h *timerHeap) clear() {
+	for _, t := range *h {
+		t.index = -1
+	}
+	*h = nil
 }
 
 func (h *timerHeap) fix(i int) {
@@ -118,13 +129,10 @@ func (h timerHeap) down(i int) bool {
 	return i != start
 }
 
-// runTimers fires the timers that are due now, each at most once a turn: one
-// that keeps arming itself for this very moment holds up nobody.
+// runTimers fires the timers that are due now, each at most once a turn: what
+// is armed meanwhile is due after now.
 func (w *Worker) runTimers() {
-	if len(w.timers) == 0 {
-		return
-	}
-	for n := len(w.timers); n > 0 && len(w.timers) > 0 && w.timers[0].when <= w.now; n-- {
+	for len(w.timers) > 0 && w.timers[0].when <= w.now {
 		t := w.timers[0]
 		w.timers.remove(0)
 		w.guard(t.f)
@@ -136,5 +144,11 @@ func (w *Worker) untilTimer() time.Duration {
 	if len(w.timers) == 0 {
 		return -1
 	}
-	return time.Duration(max(w.timers[0].when-w.now, 0))
+	if d := time.Duration(w.timers[0].when - w.now); d > timerSlack {
+		return d
+	}
+	return 0
 }
+
+// timerSlack is what passes in a turn anyway, and is not waited for.
+const timerSlack = time.Microsecond

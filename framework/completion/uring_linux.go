@@ -17,6 +17,9 @@ type uring struct {
 	ring    *ring
 	buffers *bufferRing
 	event   int // eventfd that ends a wait
+
+	streams []*descriptor // with an armed stream, by slot
+	unused  []uint32      // slots
 }
 
 // The kinds of number that the kernel hands back with a completion.
@@ -24,6 +27,7 @@ const (
 	tagOperation = iota // slot and generation of an overlapped
 	tagCancel           // the end of a cancel request, of no interest
 	tagWake
+	tagStream // slot of a socket's stream
 )
 
 func openUring(w *Worker) (backend, error) {
@@ -68,10 +72,26 @@ func (u *uring) pollWake() {
 }
 
 func (u *uring) hook(*descriptor) error { return nil }
-func (u *uring) forget(*descriptor)     {}
-func (u *uring) shutdown()              {}
 
 func (u *uring) start(o *Overlapped) {
+	switch o.op {
+	case opRecv:
+		u.receive(o)
+	case opSend, opRead, opWrite, opSync:
+		u.submit(o)
+	default:
+		// One operation after the other, so that two transfers on a stream do
+		// not mix: the first is polled for, the others wait.
+		queue := o.desc.readiness.queue(o)
+		queue.push(o)
+		if queue.first == o {
+			u.submit(o)
+		}
+	}
+}
+
+// submit puts o in the submission queue.
+func (u *uring) submit(o *Overlapped) {
 	sqe := u.ring.next()
 	sqe.fd = int32(o.desc.fd)
 	sqe.userData = u.number(o)
@@ -121,6 +141,15 @@ func (u *uring) number(o *Overlapped) uint64 {
 }
 
 func (u *uring) cancel(o *Overlapped) {
+	if o.desc.stream.leave(o) {
+		u.worker.end(o, 0, ErrOperationAborted)
+		return
+	}
+	if o.queue != nil && o.queue.first != o { // the kernel does not know of it yet
+		o.queue.remove(o)
+		u.worker.end(o, o.sent(), ErrOperationAborted)
+		return
+	}
 	sqe := u.ring.next()
 	sqe.opcode = opcodeAsyncCancel
 	sqe.addr = u.number(o)
@@ -129,6 +158,7 @@ func (u *uring) cancel(o *Overlapped) {
 
 func (u *uring) wait(patience time.Duration) {
 	w := u.worker
+	u.feed()
 	u.ring.enter(enterGetEvents)
 	if patience != 0 && u.ring.empty() {
 		w.sleeping.Store(true)
@@ -143,7 +173,6 @@ func (u *uring) reap() {
 	for cqe, ok := u.ring.reap(); ok; cqe, ok = u.ring.reap() {
 		u.dispatch(cqe)
 	}
-	u.buffers.fill()
 }
 
 func (u *uring) dispatch(cqe uringCQE) {
@@ -157,6 +186,8 @@ func (u *uring) dispatch(cqe uringCQE) {
 		if o != nil {
 			u.ended(o, cqe)
 		}
+	case tagStream:
+		u.arrived(u.streams[uint32(cqe.userData>>32)], cqe)
 	}
 }
 
@@ -168,7 +199,7 @@ func (u *uring) ended(o *Overlapped, cqe uringCQE) {
 	}
 	switch o.op {
 	case opRecv:
-		u.received(o, n, errno, cqe.flags)
+		u.received(o, cqe)
 	case opRead:
 		if u.interrupted(o, errno) {
 			return
@@ -189,45 +220,66 @@ func (u *uring) ended(o *Overlapped, cqe uringCQE) {
 	}
 }
 
-func (u *uring) received(o *Overlapped, n int, errno syscall.Errno, flags uint32) {
-	if flags&cqeBuffer != 0 {
-		b := u.buffers.take(uint16(flags >> cqeBufferShift))
-		if n > 0 {
-			b.n = n
-			o.buffer = b
-		} else {
-			u.worker.buffers.putBack(b)
-		}
+// received deals with the end of a single receive.
+func (u *uring) received(o *Overlapped, cqe uringCQE) {
+	var errno syscall.Errno
+	o.buffer, errno = u.taken(cqe)
+	readable := cqe.flags&cqeSockNonEmpty != 0
+	o.desc.readiness.readable = readable
+	if s := &o.desc.stream; !readable && s.single > 0 {
+		s.single--
 	}
-	o.desc.readiness.readable = flags&cqeSockNonEmpty != 0
 	switch {
-	case errno == unix.ENOBUFS && !o.cancelled:
+	case errno == unix.ENOBUFS && o.cancelled:
+		u.worker.complete(o, 0, ErrOperationAborted)
+	case errno == unix.ENOBUFS:
 		u.starved(o)
 	case u.interrupted(o, errno):
 	default:
-		u.worker.complete(o, n, errnoError(errno))
+		u.worker.complete(o, max(int(cqe.res), 0), errnoError(errno))
 	}
 }
 
-// starved deals with a receive for which the buffer ring was empty. It is
-// tried again as soon as there is a buffer.
+// receive starts a receive. If there is something to receive, and others wait
+// for a buffer to do so, it waits behind them.
+func (u *uring) receive(o *Overlapped) {
+	if waiting := &u.worker.buffers.waiting; o.desc.readiness.readable && !waiting.empty() {
+		waiting.push(o)
+		return
+	}
+	if !u.recvStream(o) {
+		u.submit(o)
+	}
+}
+
+// starved deals with a receive for which the buffer ring was empty. It waits
+// for a buffer, and keeps its turn if that is gone when it is tried again.
 func (u *uring) starved(o *Overlapped) {
 	o.desc.readiness.readable = true
 	u.buffers.enlarge()
-	u.buffers.fill()
-	if u.buffers.lent > 0 {
-		u.start(o)
-		return
+	if o.starved {
+		u.worker.buffers.waiting.pushFront(o)
+	} else {
+		u.worker.buffers.waiting.push(o)
 	}
-	u.worker.buffers.waiting.push(o)
+	o.starved = true
 }
 
-func (u *uring) released() {
-	if o := u.worker.buffers.waiting.pop(); o != nil {
-		u.buffers.fill()
-		u.start(o)
+// feed lends the kernel buffers and starts the receives that waited for them,
+// as many as can find one. Those have something to receive, so they end soon.
+func (u *uring) feed() {
+	u.buffers.fill()
+	for n := u.buffers.lent; n > 0; n-- {
+		o := u.worker.buffers.waiting.pop()
+		if o == nil {
+			return
+		}
+		o.starved = true
+		u.submit(o)
 	}
 }
+
+func (u *uring) released() {} // feed is called every turn
 
 // sent deals with the end of a send or write, which may have been short.
 func (u *uring) sent(o *Overlapped, n int, errno syscall.Errno) {
@@ -243,7 +295,7 @@ func (u *uring) sent(o *Overlapped, n int, errno syscall.Errno) {
 	case n == 0:
 		u.worker.complete(o, o.done, unix.ENOSPC)
 	default:
-		u.start(o)
+		u.submit(o)
 	}
 }
 
@@ -255,7 +307,7 @@ func (u *uring) interrupted(o *Overlapped, errno syscall.Errno) bool {
 	if o.cancelled {
 		u.worker.complete(o, o.sent(), ErrOperationAborted)
 	} else {
-		u.start(o)
+		u.submit(o)
 	}
 	return true
 }
@@ -264,15 +316,32 @@ func (u *uring) interrupted(o *Overlapped, errno syscall.Errno) bool {
 func (u *uring) polled(o *Overlapped, errno syscall.Errno) {
 	switch {
 	case o.cancelled || errno == unix.ECANCELED:
-		u.worker.complete(o, o.sent(), ErrOperationAborted)
+		o.bytes, o.err = o.sent(), ErrOperationAborted
 	case errno != 0:
-		u.worker.complete(o, o.sent(), errno)
-	case attempt(o) == ended:
-		u.worker.complete(o, o.bytes, o.err)
-	default:
-		u.start(o)
+		o.bytes, o.err = o.sent(), errno
+	case attempt(o) == again:
+		u.submit(o)
+		return
+	}
+	queue := o.queue
+	queue.remove(o)
+	if queue.first != nil {
+		u.submit(queue.first)
+	}
+	u.worker.finish(o)
+}
+
+// shutdown stops the streams.
+func (u *uring) shutdown() {
+	for _, d := range u.streams {
+		if d != nil {
+			u.stop(d)
+		}
 	}
 }
+
+// idle reports whether no stream is armed.
+func (u *uring) idle() bool { return len(u.unused) == len(u.streams) }
 
 func (u *uring) wake() { wakeEvent(u.event) }
 

@@ -3,7 +3,6 @@ package completion
 // The binary interface of io_uring, as in <linux/io_uring.h>.
 
 const (
-	opcodeReadFixed   = 4
 	opcodeFsync       = 3
 	opcodePollAdd     = 6
 	opcodeAsyncCancel = 14
@@ -37,6 +36,7 @@ const (
 	cqeBufferShift  = 16
 
 	recvPollFirst = 1 << 0 // in ioprio
+	recvMultishot = 1 << 1
 	pollAddMulti  = 1 << 0 // in len
 
 	offSQRing = 0

@@ -26,6 +26,7 @@ type Worker struct {
 	ready   opQueue
 	timers  timerHeap
 	buffers bufferPool
+	watches watches
 	closing bool
 	thread  threadID
 
@@ -62,6 +63,13 @@ func (w *Worker) CreateOverlapped() *Overlapped {
 	return o
 }
 
+// internalOverlapped returns an overlapped for an operation of the port itself.
+func (w *Worker) internalOverlapped(notify ExternalIOCompletion) *Overlapped {
+	o := w.CreateOverlapped()
+	o.notify, o.internal = notify, true
+	return o
+}
+
 // run is the life of a worker. It reports on started whether its backend
 // could be set up.
 func (w *Worker) run(open backendOpener, started chan<- error) {
@@ -84,6 +92,7 @@ func (w *Worker) run(open backendOpener, started chan<- error) {
 	for !w.finished() {
 		w.turn()
 	}
+	w.closeAll()
 	w.backend.close()
 	w.buffers.free()
 }
@@ -92,11 +101,17 @@ func (w *Worker) run(open backendOpener, started chan<- error) {
 func (w *Worker) turn() {
 	w.runRemote()
 	w.runTimers()
-	w.runReady()
+	for range readyPasses {
+		w.runReady()
+	}
 	w.backend.wait(w.patience())
 	w.tick()
 	w.backend.reap()
 }
+
+// readyPasses is how often a turn looks for notifications that are due at once,
+// those that the handlers before caused, before it asks the system for more.
+const readyPasses = 4
 
 func (w *Worker) tick() { w.now = int64(time.Since(w.port.start)) }
 
@@ -112,12 +127,11 @@ func (w *Worker) patience() time.Duration {
 // finished reports whether the worker has been shut down and everything it
 // had accepted has ended.
 func (w *Worker) finished() bool {
-	return w.closing && w.ops.inFlight == 0 && w.ready.empty() && !w.hasRemote()
+	return w.closing && w.ops.inFlight == 0 && w.ready.empty() && w.backend.idle() && !w.hasRemote()
 }
 
-// begin makes o the operation op on d, after the checks that every start has
-// in common. An error is the caller's to handle; the operation has not begun.
-func (w *Worker) begin(o *Overlapped, d *descriptor, op opKind) error {
+// check is what every start has to pass.
+func (w *Worker) check(o *Overlapped, d *descriptor) error {
 	w.checkThread()
 	switch {
 	case o == nil || o.worker != w:
@@ -126,19 +140,25 @@ func (w *Worker) begin(o *Overlapped, d *descriptor, op opKind) error {
 		return ErrBusy
 	case o.notify == nil:
 		return ErrNoNotification
-	case w.closing:
+	case w.closing && !o.internal:
 		return ErrPortClosed
 	case d != nil && d.closed:
 		return ErrHandleClosed
-	case w.ops.inFlight >= w.port.options.MaxOperations:
+	case w.ops.counted >= w.port.options.MaxOperations && !o.internal:
 		return ErrTooManyOperations
 	}
-	o.state, o.op, o.desc = opInFlight, op, d
-	o.cancelled, o.pooled, o.done, o.bytes, o.err, o.value = false, false, 0, 0, nil, nil
-	if o.buffer != nil { // of an earlier receive; nobody took it
-		o.buffer.Release()
-		o.buffer = nil
+	return nil
+}
+
+// begin makes o the operation op on d, if it passes the check. An error is the
+// caller's to handle; the operation has not begun.
+func (w *Worker) begin(o *Overlapped, d *descriptor, op opKind) error {
+	if err := w.check(o, d); err != nil {
+		return err
 	}
+	o.dropResult()
+	o.state, o.op, o.desc = opInFlight, op, d
+	o.cancelled, o.starved, o.held, o.done, o.bytes, o.err = false, false, nil, 0, 0, nil
 	w.ops.add(o)
 	if d != nil {
 		d.add(o)
@@ -162,12 +182,7 @@ func (w *Worker) complete(o *Overlapped, n int, err error) {
 // finish gives up the worker's hold on o and calls its notification.
 func (w *Worker) finish(o *Overlapped) {
 	d := o.desc
-	switch o.op {
-	case opOpen:
-		w.settleOpen(o)
-	case opConnect:
-		w.settleConnect(o)
-	}
+	w.settle(o)
 	o.state, o.desc, o.task = opIdle, nil, nil
 	if o.op != opRead && o.op != opReadStream {
 		o.buf = nil
@@ -182,22 +197,38 @@ func (w *Worker) finish(o *Overlapped) {
 	}
 }
 
+// settle does what is left of an operation to be done on its worker.
+func (w *Worker) settle(o *Overlapped) {
+	switch o.op {
+	case opOpen:
+		w.settleOpen(o)
+	case opOpenAppender:
+		w.settleAppender(o)
+	case opWatch:
+		w.settleWatch(o)
+	case opConnect:
+		w.settleConnect(o)
+	default: // nothing
+	}
+}
+
 // runReady calls the notifications that were queued before this turn; what
 // they start and end at once waits for the next, so that no one connection
 // can keep the others waiting.
 func (w *Worker) runReady() {
-	for o := w.ready.take(); o != nil; {
-		next := o.link
-		o.link = nil
+	last := w.ready.last
+	for o := w.ready.pop(); o != nil; o = w.ready.pop() {
 		w.finish(o)
-		o = next
+		if o == last {
+			return
+		}
 	}
 }
 
 func (w *Worker) cancel(o *Overlapped) {
 	w.checkThread()
-	if o.pooled {
-		if w.port.pool.withdraw(o) {
+	if o.held != nil {
+		if o.held.withdraw(o) {
 			w.end(o, 0, ErrOperationAborted)
 		}
 		return
@@ -211,32 +242,41 @@ func (w *Worker) cancel(o *Overlapped) {
 
 // notify calls the handler of o. A panic in it is logged and ends there.
 func (w *Worker) notify(o *Overlapped) {
-	defer w.recovered()
+	defer func() {
+		if w.recovered(recover()) && o.state == opIdle {
+			o.dropResult()
+		}
+	}()
 	o.notify.CompleteAsyncIO(o.err == nil, o.bytes, o.err, o, o.user)
 }
 
 // guard runs f; a panic in it is logged and ends there.
 func (w *Worker) guard(f func()) {
-	defer w.recovered()
+	defer func() { w.recovered(recover()) }()
 	f()
 }
 
-func (w *Worker) recovered() {
-	if r := recover(); r != nil {
-		w.panics.Add(1)
-		w.logger.Error("a completion handler panicked", "worker", w.index, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+// recovered logs a panic; it reports whether there was one.
+func (w *Worker) recovered(r any) bool {
+	if r == nil {
+		return false
 	}
+	w.logger.Error("a completion handler panicked", "worker", w.index, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+	w.panics.Add(1)
+	return true
 }
 
 // shutdown cancels everything that is in flight; the loop ends when it has drained.
 func (w *Worker) shutdown() {
 	w.closing = true
 	for _, o := range w.ops.slots {
-		if o != nil && o.state == opInFlight {
+		if o != nil && o.state == opInFlight && !o.internal {
 			_ = o.Cancel() // in flight, so there is something to cancel
 		}
 	}
-	w.timers = nil
+	w.timers.clear()
+	w.flushAppenders()
+	w.watches.shutdown()
 	w.backend.shutdown()
 	w.remote.Lock()
 	w.remote.closed = true
@@ -252,10 +292,14 @@ type opTable struct {
 	generations []uint32
 	unused      []uint32
 	inFlight    int
+	counted     int // in flight, without those of the port itself
 }
 
 func (t *opTable) add(o *Overlapped) {
 	t.inFlight++
+	if !o.internal {
+		t.counted++
+	}
 	if n := len(t.unused); n > 0 {
 		o.slot = t.unused[n-1]
 		t.unused = t.unused[:n-1]
@@ -269,6 +313,9 @@ func (t *opTable) add(o *Overlapped) {
 
 func (t *opTable) remove(o *Overlapped) {
 	t.inFlight--
+	if !o.internal {
+		t.counted--
+	}
 	t.slots[o.slot] = nil
 	t.generations[o.slot]++
 	t.unused = append(t.unused, o.slot)

@@ -1,0 +1,5 @@
+//go:build race
+
+package completiontest
+
+const raceEnabled = true

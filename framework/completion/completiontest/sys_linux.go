@@ -1,0 +1,82 @@
+package completiontest
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"fwx/framework/completion"
+)
+
+// pipe hooks the two ends of a pipe.
+func (r *rig) pipe() (read, write *completion.Handle) {
+	r.Helper()
+	var fds [2]int
+	r.must(unix.Pipe2(fds[:], unix.O_CLOEXEC))
+	return r.hook(fds[0]), r.hook(fds[1])
+}
+
+// hook hooks a descriptor.
+func (r *rig) hook(fd int) *completion.Handle {
+	r.Helper()
+	var h *completion.Handle
+	var err error
+	r.on(func() { h, err = r.w.HookToCompletionPort(fd) })
+	r.must(err)
+	return h
+}
+
+// openFD opens a file for hooking.
+func (r *rig) openFD(name string, flag int) int {
+	r.Helper()
+	fd, err := unix.Open(name, flag|unix.O_CLOEXEC, 0o600)
+	r.must(err)
+	return fd
+}
+
+func closeFD(fd int) { _ = unix.Close(fd) } // a test's own
+
+// fifo makes a FIFO and returns its name.
+func (r *rig) fifo() string {
+	r.Helper()
+	name := filepath.Join(r.TempDir(), "fifo")
+	r.must(unix.Mkfifo(name, 0o600))
+	return name
+}
+
+// socketPair hooks one end of a socket pair and returns the other.
+func (r *rig) socketPair() (*completion.Handle, *os.File) {
+	r.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	r.must(err)
+	return r.hook(fds[0]), os.NewFile(uintptr(fds[1]), "socket")
+}
+
+// sendUrgent sends data with its last byte marked urgent.
+func sendUrgent(c *net.TCPConn, data []byte) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sendErr error
+	err = raw.Write(func(fd uintptr) bool {
+		sendErr = unix.Sendto(int(fd), data, unix.MSG_OOB, nil)
+		return sendErr != unix.EAGAIN //nolint:errorlint // a system call returns a bare Errno
+	})
+	if err != nil {
+		return err
+	}
+	return sendErr
+}
+
+// The errors of the system that rows expect.
+const (
+	errAddressInUse      = unix.EADDRINUSE
+	errConnectionRefused = unix.ECONNREFUSED
+	errConnectionReset   = unix.ECONNRESET
+	errBrokenPipe        = unix.EPIPE
+	errBadDescriptor     = unix.EBADF
+	errNotThere          = unix.ENOENT
+)

@@ -1,0 +1,170 @@
+package completiontest
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"fwx/framework/completion"
+)
+
+var taskRows = []row{
+	{name: "tasks/from many goroutines", test: manyPosts, options: completion.Options{Workers: 2}},
+	{name: "tasks/blocking", test: blocking},
+	{name: "tasks/a lane that hangs", test: hangingLane, options: completion.Options{FileThreads: 8}},
+	{name: "timers/order", test: timerOrder},
+	{name: "timers/stop and reset", test: timerStop},
+	{name: "timers/many", test: manyTimers},
+	{name: "timers/one that arms itself", test: timerArmsItself},
+}
+
+func manyPosts(r *rig) {
+	const goroutines, posts = 8, 500
+	counts := make([]int, len(r.port.Workers()))
+	var posters sync.WaitGroup
+	for range goroutines {
+		posters.Go(func() {
+			for range posts {
+				for i, w := range r.port.Workers() {
+					if err := w.Post(func() { counts[i]++ }); err != nil {
+						r.Error(err)
+					}
+				}
+			}
+		})
+	}
+	posters.Wait()
+	r.shutdown()
+	for i, n := range counts {
+		if n != goroutines*posts {
+			r.Errorf("worker %d ran %d tasks of %d", i, n, goroutines*posts)
+		}
+	}
+}
+
+func (r *rig) blocking(f func() (any, error)) func(*completion.Overlapped) error {
+	return func(o *completion.Overlapped) error { return o.Worker().RunBlocking(o, f) }
+}
+
+func blocking(r *rig) {
+	errOwn := errors.New("own")
+	if res := r.op().begin(r.blocking(func() (any, error) { return 7, nil })).ok(); res.value != 7 {
+		r.Errorf("value %v", res.value)
+	}
+	r.is(r.op().begin(r.blocking(func() (any, error) { return nil, errOwn })).wait().err, errOwn)
+	if res := r.op().begin(r.blocking(func() (any, error) { panic("on purpose") })).wait(); res.err == nil {
+		r.Error("a panic is a success")
+	}
+}
+
+// hangingLane has more tasks hang than their lane has threads: files go on,
+// and what has not begun can be cancelled.
+func hangingLane(r *rig) {
+	release := make(chan struct{})
+	begun := make(chan struct{}, 100)
+	var tasks []*op
+	for range 10 {
+		tasks = append(tasks, r.op().begin(r.blocking(func() (any, error) {
+			begun <- struct{}{}
+			<-release
+			return nil, nil
+		})))
+	}
+	receive(r, begun)
+	receive(r, begun)
+	h := r.file(r.content([]byte("x")), os.O_RDWR)
+	r.op().begin(reading(h, 0, make([]byte, 1))).ok()
+	r.op().begin(writing(h, 0, []byte("x"))).ok()
+	r.op().begin(h.Sync).ok()
+	if len(begun) > 0 {
+		r.Errorf("a lane has %d threads of 8", 2+len(begun))
+	}
+	last := tasks[len(tasks)-1]
+	r.must(last.cancel())
+	last.aborted()
+	close(release)
+	for _, p := range tasks[:len(tasks)-1] {
+		p.ok()
+	}
+}
+
+func timerOrder(r *rig) {
+	fired := make(chan int, 10)
+	r.on(func() {
+		for _, ms := range []int{30, 10, 20, 0} {
+			r.w.AfterFunc(time.Duration(ms)*time.Millisecond, func() { fired <- ms })
+		}
+	})
+	start := time.Now()
+	for _, want := range []int{0, 10, 20, 30} {
+		if got := receive(r, fired); got != want {
+			r.Errorf("timer %d fired when %d was due", got, want)
+		}
+	}
+	if took := time.Since(start); took < 20*time.Millisecond {
+		r.Errorf("30 ms took %v", took)
+	}
+}
+
+func timerStop(r *rig) {
+	fired := make(chan string, 10)
+	r.on(func() {
+		stopped := r.w.AfterFunc(time.Millisecond, func() { fired <- "stopped" })
+		if !stopped.Armed() || !stopped.Stop() || stopped.Stop() || stopped.Armed() {
+			r.Error("Stop does not tell whether the timer was armed")
+		}
+		later := r.w.AfterFunc(time.Millisecond, func() { fired <- "later" })
+		later.Reset(30 * time.Millisecond)
+		sooner := r.w.AfterFunc(time.Hour, func() { fired <- "sooner" })
+		sooner.Reset(15 * time.Millisecond)
+		again := r.w.NewTimer(func() { fired <- "again" })
+		again.Reset(time.Hour)
+		again.Stop()
+		again.Reset(0)
+	})
+	for _, want := range []string{"again", "sooner", "later"} {
+		if got := receive(r, fired); got != want {
+			r.Errorf("%q fired when %q was due", got, want)
+		}
+	}
+}
+
+func manyTimers(r *rig) {
+	const n = 10_000
+	done := make(chan struct{})
+	r.on(func() {
+		left, last := n, time.Duration(0)
+		timers := make([]*completion.Timer, 0, 2*n)
+		for i := range 2 * n {
+			d := time.Duration(i*7919%n) * time.Microsecond
+			timers = append(timers, r.w.AfterFunc(d, func() {
+				if last = max(last, d); d < last {
+					r.Errorf("a timer of %v fired after one of %v", d, last)
+				}
+				if left--; left == 0 {
+					close(done)
+				}
+			}))
+		}
+		for i, t := range timers {
+			if i%2 == 1 {
+				t.Stop()
+			}
+		}
+	})
+	receive(r, done)
+}
+
+// timerArmsItself must not keep the worker from anything else.
+func timerArmsItself(r *rig) {
+	r.on(func() {
+		var t *completion.Timer
+		t = r.w.NewTimer(func() { t.Reset(0) })
+		t.Reset(0)
+	})
+	a, b := r.pair()
+	recv := r.op().begin(b.Recv)
+	r.op().begin(sending(a, []byte("x"))).ok()
+	recv.ok()
+}
