@@ -22,6 +22,9 @@ type flow struct {
 	next   int                // how many filters have let the chunk pass
 	bytes  uint64             // received
 
+	pipe *completion.Pipe // has the chunk, when it is spliced
+	full int              // buffers in a row that were received full
+
 	injected [][]byte // by filters, to be sent before the chunk
 	waiting  int      // bytes in injected
 }
@@ -68,14 +71,20 @@ func (r *received) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.O
 		f.letGo()
 	case err != nil:
 		f.state = flowIdle
+		f.release()
 		c.broke(fmt.Errorf("%s: receive: %w", f.dir, err))
 	case bytes == 0:
+		f.release() // of the pipe
 		f.state = flowEnding
 		f.push()
 	default:
 		c.active = c.worker.Now()
 		f.bytes += uint64(bytes)
-		f.chunk, f.next = f.buffer.Bytes(), 0
+		f.weigh(f.buffer)
+		f.next = 0
+		if f.buffer != nil {
+			f.chunk = f.buffer.Bytes()
+		}
 		f.filter()
 	}
 }
@@ -103,6 +112,9 @@ func (s *sent) CompleteAsyncIO(_ bool, _ int, err error, _ *completion.Overlappe
 // receive asks for the next chunk.
 func (f *flow) receive() {
 	f.state = flowReceiving
+	if f.splice() {
+		return
+	}
 	if err := f.from.Recv(f.recv); err != nil {
 		f.state = flowIdle
 		f.c.fail(fmt.Sprintf("%s: receive: %v", f.dir, err))
@@ -207,8 +219,15 @@ func (f *flow) push() {
 	}
 }
 
+// transmit sends data, or without any what is in the pipe.
 func (f *flow) transmit(data []byte) {
-	if err := f.to.Send(f.send, data); err != nil {
+	var err error
+	if data == nil {
+		err = f.to.SpliceOut(f.send, f.pipe)
+	} else {
+		err = f.to.Send(f.send, data)
+	}
+	if err != nil {
 		f.state = flowIdle
 		f.release()
 		f.c.fail(fmt.Sprintf("%s: send: %v", f.dir, err))
@@ -248,7 +267,10 @@ func (f *flow) release() {
 	if f.buffer != nil {
 		f.buffer.Release()
 	}
-	f.buffer, f.chunk = nil, nil
+	if f.pipe != nil {
+		f.pipe.Release()
+	}
+	f.buffer, f.chunk, f.pipe = nil, nil, nil
 }
 
 // letGo gives back what the flow of an ended connection holds, once nothing

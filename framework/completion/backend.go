@@ -2,6 +2,7 @@ package completion
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -69,18 +70,15 @@ func choose(name string) (backendChoice, error) {
 }
 
 func candidateNames() string {
-	names := "auto"
-	for _, c := range candidates() {
-		names += ", " + c.name
-	}
-	return names
+	return strings.Join(append([]string{"auto"}, Backends()...), ", ")
 }
 
 // Probe runs the self-test of every backend that this system could have and
 // tells how each did, the one that "auto" takes first.
 func Probe() []ProbeResult {
-	var results []ProbeResult
-	for _, c := range candidates() {
+	all := candidates()
+	results := make([]ProbeResult, 0, len(all))
+	for _, c := range all {
 		results = append(results, ProbeResult{Backend: c.name, Err: selfTest(c)})
 	}
 	return results

@@ -370,3 +370,67 @@ func BenchmarkPostFromGoroutines(b *testing.B) {
 		})
 	}
 }
+
+// transfer is one of several file operations in flight.
+type transfer struct {
+	c     *chain
+	o     *completion.Overlapped
+	begin func(*completion.Overlapped)
+}
+
+// CompleteAsyncIO begins the next, as long as there is one.
+func (t *transfer) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overlapped, _ any) {
+	must(err)
+	if t.c.left--; t.c.left >= 0 {
+		t.begin(o)
+	} else if t.c.left == -filesInFlight {
+		t.c.done <- struct{}{}
+	}
+}
+
+const filesInFlight = 16
+
+// BenchmarkFileInFlight measures file operations with 16 in flight.
+func BenchmarkFileInFlight(b *testing.B) {
+	for _, backend := range completion.Backends() {
+		for _, name := range []string{"read", "write"} {
+			b.Run(backend+"/"+name, func(b *testing.B) {
+				w := open(b, backend)
+				c := &chain{w: w, done: make(chan struct{})}
+				fd, err := unix.Open(filepath.Join(b.TempDir(), "file"), os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+				check(b, err)
+				_, err = unix.Pwrite(fd, make([]byte, filesInFlight*4096), 0)
+				check(b, err)
+				transfers := make([]*transfer, filesInFlight)
+				check(b, w.Call(func() {
+					h, err := w.HookToCompletionPort(fd)
+					must(err)
+					do := h.ReadFile
+					if name == "write" {
+						do = h.WriteFile
+					}
+					for i := range transfers {
+						buf := make([]byte, 4096)
+						t := &transfer{c: c}
+						t.o = overlappedFor(w, t)
+						t.begin = func(o *completion.Overlapped) {
+							ov, err := o.GetOverlapped()
+							must(err)
+							ov.Offset = int64(i) * 4096
+							must(do(ov, buf))
+						}
+						transfers[i] = t
+					}
+				}))
+				c.begin = func() {
+					for _, t := range transfers {
+						t.begin(t.o)
+					}
+				}
+				b.ReportAllocs()
+				b.ResetTimer()
+				c.run(b.N)
+			})
+		}
+	}
+}

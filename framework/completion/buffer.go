@@ -9,10 +9,15 @@ type Buffer struct {
 	n    int
 	next *Buffer // in a stream, while nobody receives
 	free bool
+
+	loose bool // not of the pool's region: a copy
 }
 
 // Bytes returns what was received. It must not be changed, nor used after Release.
 func (b *Buffer) Bytes() []byte { return b.mem[:b.n] }
+
+// Full reports whether no more would have gone into the buffer.
+func (b *Buffer) Full() bool { return b.n == len(b.mem) }
 
 // Release gives the buffer back.
 func (b *Buffer) Release() {
@@ -21,6 +26,10 @@ func (b *Buffer) Release() {
 		panic("completion: a buffer was released twice")
 	}
 	poison(b.mem[:b.n])
+	if b.loose {
+		b.free, b.n = true, 0
+		return
+	}
 	b.pool.putBack(b)
 	b.pool.worker.backend.released()
 }

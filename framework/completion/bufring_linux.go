@@ -84,6 +84,13 @@ func (b *bufferRing) take(id uint16) *Buffer {
 	return b.pool.all[id]
 }
 
+// scarce reports whether so few buffers are left that none should be kept for
+// a receive that may never come.
+func (b *bufferRing) scarce() bool {
+	left := b.pool.limit - b.pool.inUse + b.lent
+	return left <= b.pool.limit/8+1
+}
+
 // enlarge raises the target after a receive found the ring empty.
 func (b *bufferRing) enlarge() {
 	b.target = min(b.target*2, bufferRingEntries, b.pool.limit)

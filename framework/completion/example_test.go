@@ -63,7 +63,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }() // a temporary one
 
 	w := port.Workers()[0]
 	g := &greeter{done: make(chan error, 1)}

@@ -51,6 +51,7 @@ type Overlapped struct {
 	buf       []byte // what is sent, written or read into; kept alive and in place until completion
 	done      int    // bytes of buf already transferred
 	task      func() (any, error)
+	pipe      *Pipe // what is spliced through
 
 	// Its result.
 	buffer *Buffer
@@ -93,6 +94,8 @@ const (
 	opSend
 	opAccept
 	opConnect
+	opSpliceIn
+	opSpliceOut
 	opTask
 	opOpen
 	opOpenAppender
@@ -105,8 +108,11 @@ const (
 // reads reports whether the operation waits for its descriptor to become
 // readable, as opposed to writable.
 func (k opKind) reads() bool {
-	return k == opRecv || k == opAccept || k == opReadStream
+	return k == opRecv || k == opAccept || k == opReadStream || k == opSpliceIn
 }
+
+// splices reports whether the operation goes through a pipe.
+func (k opKind) splices() bool { return k == opSpliceIn || k == opSpliceOut }
 
 // SetNotificationInterface names who is told of the end of each operation
 // started with o, and the context that is handed back unchanged. It comes
@@ -200,7 +206,7 @@ func (o *Overlapped) Cancel() error {
 
 // sent returns what a cancelled operation had already transferred.
 func (o *Overlapped) sent() int {
-	if o.op == opSend || o.op == opWrite || o.op == opWriteStream {
+	if o.op == opSend || o.op == opSpliceOut || o.op == opWrite || o.op == opWriteStream {
 		return o.done
 	}
 	return 0

@@ -29,11 +29,12 @@ type stream struct {
 // stream that was too fast is trusted with a multishot receive again.
 const singleReceives = 16
 
-// recvStream starts a receive on the socket's stream; false if it is to be made
-// as a single one.
-func (u *uring) recvStream(o *Overlapped) bool {
+// receive starts a receive. What has arrived, or is arriving, on the stream
+// comes first. If there is something to receive, and others wait for a buffer
+// to do so, it waits behind them.
+func (u *uring) receive(o *Overlapped) {
 	d := o.desc
-	s := &d.stream
+	s, starved := &d.stream, &u.worker.buffers.waiting
 	switch {
 	case s.first != nil:
 		o.buffer = s.pop()
@@ -42,13 +43,14 @@ func (u *uring) recvStream(o *Overlapped) bool {
 		u.worker.end(o, 0, errnoError(s.errno))
 	case s.armed:
 		s.waiting = o
+	case d.readiness.readable && !starved.empty():
+		starved.push(o)
 	case s.single > 0:
-		return false
+		u.submit(o)
 	default:
 		s.waiting = o
 		u.arm(d)
 	}
-	return true
 }
 
 func (u *uring) arm(d *descriptor) {
@@ -108,7 +110,7 @@ func (u *uring) arrived(d *descriptor, cqe uringCQE) {
 		o.buffer = b
 		u.worker.complete(o, b.n, nil)
 	case b != nil:
-		s.push(b)
+		s.push(u.keep(b))
 		s.single = singleReceives
 		u.stop(d)
 	case errno == unix.ENOBUFS && o != nil:
@@ -125,6 +127,18 @@ func (u *uring) arrived(d *descriptor, cqe uringCQE) {
 	if d.closed && !s.armed {
 		d.closeWhenIdle()
 	}
+}
+
+// keep returns b for a receive that is still to come. When buffers are scarce
+// it is a copy off the pool instead: otherwise those who wait for a buffer could
+// wait for somebody who waits for them.
+func (u *uring) keep(b *Buffer) *Buffer {
+	if !u.buffers.scarce() {
+		return b
+	}
+	kept := &Buffer{pool: b.pool, mem: append([]byte(nil), b.Bytes()...), n: b.n, loose: true}
+	u.worker.buffers.putBack(b)
+	return kept
 }
 
 // taken returns the buffer that a completion of a receive brought, nil without

@@ -54,6 +54,10 @@ func attempt(o *Overlapped) outcome {
 		return attemptRead(o)
 	case opWriteStream:
 		return attemptWrite(o)
+	case opSpliceIn:
+		return attemptSpliceIn(o)
+	case opSpliceOut:
+		return attemptSpliceOut(o)
 	default:
 		panic(fmt.Sprintf("completion: operation %d is not one of readiness", o.op))
 	}

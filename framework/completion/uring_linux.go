@@ -83,6 +83,10 @@ func (u *uring) start(o *Overlapped) {
 		// One operation after the other, so that two transfers on a stream do
 		// not mix: the first is polled for, the others wait.
 		queue := o.desc.readiness.queue(o)
+		if o.op.splices() && queue.empty() && attempt(o) == ended {
+			u.worker.end(o, o.bytes, o.err) // bulk data: there is more, as a rule
+			return
+		}
 		queue.push(o)
 		if queue.first == o {
 			u.submit(o)
@@ -137,7 +141,7 @@ func setBuffer(sqe *uringSQE, buf []byte) {
 // number is what the kernel hands back for o.
 func (u *uring) number(o *Overlapped) uint64 {
 	generation := u.worker.ops.generations[o.slot] & generationMask
-	return uint64(o.slot)<<32 | uint64(generation)<<8 | tagOperation
+	return uint64(o.slot)<<32 | uint64(generation)<<8 // tagOperation is 0
 }
 
 func (u *uring) cancel(o *Overlapped) {
@@ -237,18 +241,6 @@ func (u *uring) received(o *Overlapped, cqe uringCQE) {
 	case u.interrupted(o, errno):
 	default:
 		u.worker.complete(o, max(int(cqe.res), 0), errnoError(errno))
-	}
-}
-
-// receive starts a receive. If there is something to receive, and others wait
-// for a buffer to do so, it waits behind them.
-func (u *uring) receive(o *Overlapped) {
-	if waiting := &u.worker.buffers.waiting; o.desc.readiness.readable && !waiting.empty() {
-		waiting.push(o)
-		return
-	}
-	if !u.recvStream(o) {
-		u.submit(o)
 	}
 }
 

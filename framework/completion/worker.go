@@ -27,6 +27,7 @@ type Worker struct {
 	timers  timerHeap
 	buffers bufferPool
 	watches watches
+	pipes   pipes
 	closing bool
 	thread  threadID
 
@@ -93,6 +94,7 @@ func (w *Worker) run(open backendOpener, started chan<- error) {
 		w.turn()
 	}
 	w.closeAll()
+	w.pipes.close()
 	w.backend.close()
 	w.buffers.free()
 }
@@ -183,7 +185,7 @@ func (w *Worker) complete(o *Overlapped, n int, err error) {
 func (w *Worker) finish(o *Overlapped) {
 	d := o.desc
 	w.settle(o)
-	o.state, o.desc, o.task = opIdle, nil, nil
+	o.state, o.desc, o.task, o.pipe = opIdle, nil, nil, nil
 	if o.op != opRead && o.op != opReadStream {
 		o.buf = nil
 	}
