@@ -19,9 +19,10 @@ type Options struct {
 	Backend string
 	// MaxOperations bounds the operations in flight on each worker; 0 means 65,536.
 	MaxOperations int
-	// BufferSize is the size of a receive buffer in bytes; 0 means 16 KiB.
+	// BufferSize is the size of a receive buffer in bytes; 0 means 64 KiB. Only
+	// the part of a buffer that was ever filled takes memory.
 	BufferSize int
-	// MaxBuffers bounds the receive buffers of each worker; 0 means 16,384.
+	// MaxBuffers bounds the receive buffers of each worker; 0 means 4,096.
 	// When all are in use, receives wait for one.
 	MaxBuffers int
 	// FileThreads bounds the threads that do what the operating system cannot
@@ -36,8 +37,8 @@ type Options struct {
 
 const (
 	defaultMaxOperations = 64 << 10
-	defaultBufferSize    = 16 << 10
-	defaultMaxBuffers    = 16 << 10
+	defaultBufferSize    = 64 << 10
+	defaultMaxBuffers    = 4 << 10
 	maxMaxBuffers        = 64 << 10 // the kernel names a provided buffer by 16 bits
 	defaultFileThreads   = 64
 	defaultAppendQueue   = 1 << 20
