@@ -5,10 +5,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
-	"fwx/framework/completion"
 	"fwx/framework/strict"
 )
 
@@ -132,127 +131,13 @@ func ParseConfig(file string, text []byte) (Config, error) {
 		header := filterHeader{Class: ClassMiddle}
 		config.mistakes.Add(table.Only(filterKeys...).Decode(&header))
 		config.Filters = append(config.Filters, FilterConfig{
-			Name: header.Name, Kind: header.Kind, Class: header.Class, Table: table.Without(filterKeys...),
+			Name: header.Name, Kind: header.Kind, Class: header.Class, Table: table,
 		})
 	}
 	return config, nil
 }
 
-// check reports what is wrong with the settings, apart from filters.
-func (c *Config) check(mistakes *strict.Errors) {
-	c.checkService(mistakes)
-	c.checkUpstreams(mistakes)
-	c.checkListeners(mistakes)
-}
-
-func (c *Config) checkService(mistakes *strict.Errors) {
-	s := &c.Service
-	known := append([]string{"", "auto"}, completion.Backends()...)
-	if !contains(known, s.Backend) {
-		mistakes.Add(s.table.Errorf("backend", "%v", &UnknownNameError{What: "backend", Name: s.Backend, Known: known[1:]}))
-	}
-	for key, n := range map[string]int{"workers": s.Workers, "max_connections": s.MaxConnections} {
-		if n < 0 || n > maxCount {
-			mistakes.Add(s.table.Errorf(key, "wants a number from 0 to %d, not %d", maxCount, n))
-		}
-	}
-	if s.Drain < 0 {
-		mistakes.Add(s.table.Errorf("drain", "wants a positive duration, not %v", s.Drain))
-	}
-	setDefault(&s.Drain, defaultDrain)
-}
-
-// maxCount is a bound for counts that is beyond any sense.
-const maxCount = 10_000_000
-
-func (c *Config) checkUpstreams(mistakes *strict.Errors) {
-	names := make(map[string]bool)
-	for i := range c.Upstreams {
-		u := &c.Upstreams[i]
-		unique(mistakes, names, u.Table, "upstream", u.Name)
-		if len(u.Servers) == 0 && u.Table.Has("servers") {
-			mistakes.Add(u.Table.Errorf("servers", "wants at least one server"))
-		}
-		for j, server := range u.Servers {
-			if err := c.checkServer(server); err != nil {
-				mistakes.Add(u.Table.Errorf(fmt.Sprintf("servers[%d]", j), "%q: %v", server, err))
-			}
-		}
-		if u.ConnectTimeout < 0 {
-			mistakes.Add(u.Table.Errorf("connect_timeout", "wants a positive duration, not %v", u.ConnectTimeout))
-		}
-		setDefault(&u.ConnectTimeout, defaultConnectTimeout)
-	}
-}
-
-// checkServer looks at the form of an address; nothing is looked up.
-func (c *Config) checkServer(server string) error {
-	if name, ok := strings.CutPrefix(server, builtinPrefix); ok {
-		if _, ok := c.Builtin[name]; !ok {
-			return &UnknownNameError{What: "builtin server", Name: name, Known: sortedKeys(c.Builtin)}
-		}
-		return nil
-	}
-	if _, err := completion.ParseAddress(server); err == nil {
-		return nil
-	}
-	_, _, err := splitServer(server)
-	return err
-}
-
-func (c *Config) checkListeners(mistakes *strict.Errors) {
-	names := make(map[string]bool)
-	filters := make(map[string]bool)
-	for _, f := range c.Filters {
-		filters[f.Name] = true
-	}
-	if len(c.Listeners) == 0 {
-		mistakes.Add(fmt.Errorf("the configuration has no [[listener]]: there is nothing to do"))
-	}
-	for i := range c.Listeners {
-		l := &c.Listeners[i]
-		unique(mistakes, names, l.Table, "listener", l.Name)
-		if _, err := completion.ParseAddress(l.Listen); err != nil && l.Listen != "" {
-			mistakes.Add(l.Table.Errorf("listen", "%v", err))
-		}
-		if l.Protocol != "" && l.Protocol != protocolTCP {
-			mistakes.Add(l.Table.Errorf("protocol", "%v", &UnknownNameError{What: "protocol", Name: l.Protocol, Known: []string{protocolTCP}}))
-		}
-		if c.upstream(l.Upstream) < 0 && l.Upstream != "" {
-			mistakes.Add(l.Table.Errorf("upstream", "there is no upstream %q", l.Upstream))
-		}
-		for j, name := range l.Filters {
-			if !filters[name] {
-				mistakes.Add(l.Table.Errorf(fmt.Sprintf("filters[%d]", j), "there is no filter %q", name))
-			}
-		}
-		if l.IdleTimeout < 0 {
-			mistakes.Add(l.Table.Errorf("idle_timeout", "wants a positive duration, not %v", l.IdleTimeout))
-		}
-		setDefault(&l.IdleTimeout, defaultIdleTimeout)
-	}
-}
-
-// unique reports a name that an earlier table has already.
-func unique(mistakes *strict.Errors, names map[string]bool, table strict.Table, what, name string) {
-	if names[name] && name != "" {
-		mistakes.Add(table.Errorf("name", "there are two %ss %q", what, name))
-	}
-	names[name] = true
-}
-
 // upstream returns the index of the upstream of a name, -1 if there is none.
 func (c *Config) upstream(name string) int {
-	for i := range c.Upstreams {
-		if c.Upstreams[i].Name == name {
-			return i
-		}
-	}
-	return -1
-}
-
-func setDefault(v *time.Duration, value time.Duration) {
-	if *v <= 0 {
-		*v = value
-	}
+	return slices.IndexFunc(c.Upstreams, func(u UpstreamConfig) bool { return u.Name == name })
 }

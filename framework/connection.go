@@ -33,6 +33,7 @@ type Connection struct {
 
 	phase    phase
 	handling bool // an event handler runs: data filters may be attached
+	detached bool // the data filters have been told of the end
 	outcome  Outcome
 	reason   string
 	duration time.Duration
@@ -41,6 +42,9 @@ type Connection struct {
 	idle   *completion.Timer
 	limit  *completion.Timer // of the phase
 }
+
+// settling is a connection as the task that settles its end.
+type settling Connection
 
 type phase uint8
 
@@ -125,7 +129,7 @@ func (c *Connection) Duration() time.Duration {
 // Outcome returns how the connection went so far.
 func (c *Connection) Outcome() Outcome { return c.outcome }
 
-// Reason says why, if the outcome is not Passed.
+// Reason says why it was ended, if it was not by both sides in agreement.
 func (c *Connection) Reason() string { return c.reason }
 
 // Ended reports whether the connection is over, or about to be.
@@ -153,12 +157,15 @@ func (c *Connection) SetValue(key, v any) {
 }
 
 // AttachDataFilter puts a data filter into the connection's chain
-// (IFWXConnection::AttachDataFilter). Outside an event handler it is ErrBadContext.
+// (IFWXConnection::AttachDataFilter). Outside an event handler it is
+// ErrBadContext, on a connection that has ended ErrTerminating.
 func (c *Connection) AttachDataFilter(df DataFilter) error {
-	if !c.handling {
+	switch {
+	case !c.handling:
 		return ErrBadContext
-	}
-	if df == nil {
+	case c.Ended():
+		return ErrTerminating
+	case df == nil:
 		return errors.New("attach of a nil data filter")
 	}
 	owner := c.listener.filters[c.event.next]
@@ -171,44 +178,59 @@ func (c *Connection) AttachDataFilter(df DataFilter) error {
 }
 
 // Close ends the connection (IFWXConnection::Kill). What has been received and
-// not yet sent is dropped.
+// not yet sent is dropped. No filter is called before Close has returned.
 func (c *Connection) Close() { c.end(false) }
 
-// Reset ends the connection so that both sides see it reset.
+// Reset is Close so that both sides see the connection reset.
 func (c *Connection) Reset() { c.end(true) }
 
 // Resume gives the verdict on a chunk that a data filter deferred by Hold. When
-// nothing is held in that direction it is ErrBadContext.
+// nothing is held in that direction it is ErrBadContext. The filters whose turn
+// it is then are called before it returns.
 func (c *Connection) Resume(dir Direction, v Verdict) error {
-	f := &c.flows[dir]
-	if f.state != flowHeld || v.kind == verdictHold {
+	if v.kind == verdictHold {
 		return ErrBadContext
 	}
-	f.resume(v)
-	return nil
+	return c.flows[dir].resume(v)
 }
 
 // Send injects data into a direction, behind what has been sent already and
 // without asking any filter. The data must not change any more. It is
-// ErrQueueFull when more waits than the receiver takes.
+// ErrQueueFull when more than 1 MiB would wait for the receiver, ErrBadContext
+// before the connection stands, and ErrTerminating behind the end of the stream.
 func (c *Connection) Send(dir Direction, data []byte) error {
-	if c.phase != phasePump {
+	switch {
+	case c.Ended():
 		return ErrTerminating
+	case c.phase != phasePump:
+		return ErrBadContext
 	}
 	return c.flows[dir].inject(data)
 }
 
 // Go runs work, which may block, on a thread of the port's pool, and then
-// calls done on the connection's worker. The handler that calls it answers
-// Hold, and done resumes.
+// calls done on the connection's worker, also when the connection has ended
+// meanwhile. The handler that calls Go answers Hold, and done resumes.
 func (c *Connection) Go(work func() error, done func(error)) error {
 	o := c.worker.CreateOverlapped()
 	err := o.SetNotificationInterface(completion.CompletionFunc(
-		func(_ bool, _ int, err error, _ *completion.Overlapped, _ any) { done(err) }), nil)
+		func(_ bool, _ int, err error, _ *completion.Overlapped, _ any) { c.done(done, err) }), nil)
 	if err != nil {
 		return err
 	}
 	return c.worker.RunBlocking(o, func() (any, error) { return nil, work() })
+}
+
+// done tells a filter that its work is done. If that panics, nobody will
+// resume what is held, so the connection fails.
+func (c *Connection) done(done func(error), err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.panicked(c.holder(), r)
+			c.fail("a filter panicked behind Connection.Go")
+		}
+	}()
+	done(err)
 }
 
 // begin starts the life of a connection, on its worker.
@@ -221,13 +243,7 @@ func (c *Connection) begin() {
 
 // raise tells the filters an event, one after the other.
 func (c *Connection) raise(event EventMask) {
-	c.event.Type, c.event.next, c.event.denied = event, 0, false
-	for _, f := range c.listener.filters {
-		if _, err := c.session.attach(f, event); err != nil {
-			c.fail(fmt.Sprintf("filter %q: attach to session: %v", f.config.Name, err))
-			return
-		}
-	}
+	c.event.Type, c.event.next = event, 0
 	c.tell()
 }
 
@@ -237,7 +253,11 @@ func (c *Connection) tell() {
 	ev := &c.event
 	for ev.next < len(c.listener.filters) {
 		f := c.listener.filters[ev.next]
-		a, _ := c.session.attach(f, ConnectionTerminating) // never attaches
+		a, err := c.attach(f)
+		if err != nil {
+			c.fail(fmt.Sprintf("filter %q: attach to session: %v", f.config.Name, err))
+			return
+		}
 		if a.filter == nil || a.mask&ev.Type == 0 {
 			ev.next++
 			continue
@@ -254,6 +274,18 @@ func (c *Connection) tell() {
 		ev.next++
 	}
 	c.told()
+}
+
+// attach attaches a filter to the session, if the event is the first that it
+// wants there; a panic in it makes the connection fail.
+func (c *Connection) attach(f *filter) (a attachment, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.panicked(f.config.Name, r)
+			err = errors.New("it panicked")
+		}
+	}()
+	return c.session.attach(f, c.event.Type)
 }
 
 // handle calls an event handler; a panic in it makes the connection fail.
@@ -277,7 +309,7 @@ func (c *Connection) panicked(filter string, r any) {
 // eventVerdict goes on with an event after a Hold.
 func (c *Connection) eventVerdict(ev *Event, v Verdict) {
 	if c.phase == phaseDrain { // it ended while the filter thought about it
-		c.drained()
+		c.settle()
 		return
 	}
 	if c.judge(v) {
@@ -291,12 +323,12 @@ func (c *Connection) judge(v Verdict) bool {
 	if c.event.Type == ConnectionTerminating {
 		return true // nothing is left to deny
 	}
+	if c.Ended() {
+		return false // by the handler itself
+	}
 	switch v.kind {
 	case verdictPass:
-		if !c.Ended() {
-			return true
-		}
-		c.drained() // the handler itself ended it
+		return true
 	case verdictDeny:
 		c.deny(c.event.handler, v.reason)
 	case verdictFail:
@@ -343,13 +375,26 @@ func (c *Connection) fail(reason string) {
 // broke ends the connection because one side broke it off, and lets the other
 // see the same.
 func (c *Connection) broke(err error) {
-	if c.outcome == Passed {
-		c.outcome, c.reason = Failed, err.Error()
-	}
+	c.blame(err)
 	c.end(true)
 }
 
-// end closes both sides and waits for what is in flight on them.
+// blame notes the first error that the connection met.
+func (c *Connection) blame(err error) {
+	if c.outcome == Passed {
+		c.outcome, c.reason = Failed, err.Error()
+	}
+}
+
+// abort ends the connection because the service ends.
+func (c *Connection) abort() {
+	if !c.Ended() {
+		c.broke(errors.New("the service was shut down"))
+	}
+}
+
+// end closes both sides. The rest waits for what is in flight on them, and for
+// whoever has called.
 func (c *Connection) end(reset bool) {
 	if c.phase >= phaseDrain {
 		return
@@ -369,28 +414,65 @@ func (c *Connection) end(reset bool) {
 	if c.idle != nil {
 		c.idle.Stop()
 	}
+	c.limit.Reset(c.fw.patience)
+	c.settle()
+}
+
+// settle queues the next step of the end. It comes as a task, so that no filter
+// is told of an end in the midst of one of its own calls.
+func (c *Connection) settle() {
+	if err := c.worker.PostTaskCompletion((*settling)(c), nil); err != nil {
+		c.drained() // the port is closed: it is the worker that calls
+	}
+}
+
+// ending takes the next step of the end, if it has come to that. Only a
+// completion does so, at its own end: no filter is being called then.
+func (c *Connection) ending() {
+	if c.phase == phaseDrain {
+		c.drained()
+	}
+}
+
+// CompleteTask takes the next step of the end.
+func (s *settling) CompleteTask(any) { (*Connection)(s).drained() }
+
+// drained tells the data filters of the end, and goes on when everything of the
+// connection has come back: the operations on its sockets, and the chunks and
+// events that filters hold.
+func (c *Connection) drained() {
+	if c.phase != phaseDrain {
+		return
+	}
+	c.detach()
+	if c.busy() {
+		return
+	}
+	for i := range c.flows {
+		c.flows[i].release()
+	}
+	c.duration = c.worker.Now() - c.started
+	c.phase = phaseEnded
+	c.limit.Reset(c.fw.patience)
+	c.raise(ConnectionTerminating)
+}
+
+// busy reports whether something of the connection is in flight or held.
+func (c *Connection) busy() bool {
+	return c.handling || c.event.held || c.attempts.inFlight() || c.flows[Upstream].busy() || c.flows[Downstream].busy()
+}
+
+// detach tells the data filters once that the connection has ended.
+func (c *Connection) detach() {
+	if c.detached {
+		return
+	}
+	c.detached = true
 	for i := range c.chain {
 		if d, ok := c.chain[i].filter.(Detacher); ok {
 			c.guard(c.chain[i].owner, d.Detach)
 		}
 	}
-	c.limit.Reset(terminationLimit)
-	c.drained()
-}
-
-// terminationLimit bounds how long filters may keep a connection that has ended.
-const terminationLimit = 30 * time.Second
-
-// drained goes on when everything of the connection has come back: the
-// operations on its sockets, and the chunks and events that filters hold.
-func (c *Connection) drained() {
-	if c.phase != phaseDrain || c.handling || c.event.held || c.attempts.inFlight() || c.flows[Upstream].busy() || c.flows[Downstream].busy() {
-		return
-	}
-	c.duration = c.worker.Now() - c.started
-	c.phase = phaseEnded
-	c.limit.Reset(terminationLimit)
-	c.raise(ConnectionTerminating)
 }
 
 // gone is the end: nothing refers to the connection any more.
@@ -416,13 +498,26 @@ func (c *Connection) timedOut() {
 	case phaseConnect:
 		c.attempts.cancel()
 	case phaseDrain, phaseEnded:
-		c.fw.logger.Error("a filter does not let go of a connection that has ended", "connection", c.id,
-			"event", c.event.Type.String(), "filter", c.holder(), "after", terminationLimit)
-		if c.phase == phaseEnded && c.event.held { // the others must be told all the same
-			_ = c.event.Resume(Pass) // held
-		}
+		c.abandon()
 	case phaseEvents, phasePump:
 	}
+}
+
+// abandon goes on without a filter that does not let go of a connection that
+// has ended: the others must be told all the same.
+func (c *Connection) abandon() {
+	c.fw.logger.Error("a connection that has ended is kept", "connection", c.id, "by", c.holder(),
+		"event", c.event.Type.String(), "after", c.fw.patience)
+	if c.phase == phaseEnded {
+		c.limit.Reset(c.fw.patience)
+		_ = c.event.Resume(Pass) // ErrBadContext: nothing is held
+		return
+	}
+	c.event.held = false
+	for i := range c.flows {
+		c.flows[i].abandon()
+	}
+	c.drained()
 }
 
 // pump lets the data flow.
@@ -452,18 +547,18 @@ func (c *Connection) pump() {
 // timer is not touched by the traffic; it looks and comes again.
 func (c *Connection) checkIdle() {
 	timeout := c.listener.config.IdleTimeout
-	left := timeout - (c.worker.Now() - c.active)
-	if left > 0 || c.holder() != "" {
-		c.idle.Reset(max(left, idleRecheck))
+	if c.holder() != "" { // that is not the connection's idleness
+		c.active = c.worker.Now()
+	}
+	if left := timeout - (c.worker.Now() - c.active); left > 0 {
+		c.idle.Reset(left)
 		return
 	}
-	c.reason = fmt.Sprintf("idle for %v", timeout)
+	if c.outcome == Passed {
+		c.reason = fmt.Sprintf("idle for %v", timeout)
+	}
 	c.end(false)
 }
-
-// idleRecheck is how soon a connection is looked at again whose filter holds
-// a chunk: that is not the connection's idleness.
-const idleRecheck = time.Second
 
 // holder returns the name of the filter that keeps the connection waiting.
 func (c *Connection) holder() string {

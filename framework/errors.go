@@ -3,7 +3,8 @@ package framework
 import (
 	"errors"
 	"fmt"
-	"strings"
+
+	"fwx/framework/strict"
 )
 
 var (
@@ -23,7 +24,7 @@ type UnknownNameError struct {
 	Known []string
 }
 
-// Error lists the names there are.
+// Error suggests what may have been meant, or lists the names there are.
 func (e *UnknownNameError) Error() string {
-	return fmt.Sprintf("unknown %s %q: there are %s", e.What, e.Name, strings.Join(e.Known, ", "))
+	return fmt.Sprintf("unknown %s %q%s", e.What, e.Name, strict.Suggest(e.Name, e.Known))
 }

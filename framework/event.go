@@ -7,7 +7,9 @@ type EventMask uint32
 // The event types.
 const (
 	// ConnectTCP: a client's connection is about to be connected to a server
-	// (fwx_Connect_Tcp). Connection.Server is known. Data filters may be attached.
+	// (fwx_Connect_Tcp). Connection.Server is known; should it not answer, another
+	// server of the same upstream is taken without asking again. Data filters may
+	// be attached.
 	ConnectTCP EventMask = 0x001
 	// AcceptedConnection: a client has connected to a listener
 	// (fwx_AcceptedConnection). No server has been chosen yet. Data filters may be attached.
@@ -38,14 +40,15 @@ type Event struct {
 	// Connection is the connection that it concerns.
 	Connection *Connection
 
-	next    int  // the session filter whose turn it is
-	held    bool // a handler answered Hold
-	denied  bool
+	next    int    // the session filter whose turn it is
+	held    bool   // a handler answered Hold
 	handler string // name of the filter whose handler runs or holds
 }
 
 // Resume gives the verdict that a handler deferred by Hold. It must be called
-// on the connection's worker. When nothing is held it is ErrBadContext.
+// on the connection's worker, after the handler has returned. When nothing is
+// held it is ErrBadContext. The filters whose turn it is then are called before
+// it returns.
 func (ev *Event) Resume(v Verdict) error {
 	if !ev.held || v.kind == verdictHold {
 		return ErrBadContext

@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"fwx/framework/completion"
 	"fwx/framework/strict"
@@ -22,6 +24,7 @@ type Firewall struct {
 	config    Config
 	logger    *slog.Logger
 	port      *completion.Port
+	published atomic.Pointer[completion.Port] // port, for other goroutines than that of Start
 	filters   []*filter
 	upstreams []*upstream
 	listeners []*listener
@@ -30,7 +33,8 @@ type Firewall struct {
 	lastID      atomic.Uint64
 	live        []workerLoad // by worker
 	limit       int64
-	open        atomic.Int64 // connections
+	patience    time.Duration // how long filters may keep a connection that has ended
+	open        atomic.Int64  // connections
 	drained     chan struct{}
 	drainedOnce sync.Once
 	closing     atomic.Bool
@@ -69,7 +73,8 @@ func New(config Config, registry *Registry) (*Firewall, error) {
 	if config.Logger == nil {
 		config.Logger = slog.Default()
 	}
-	fw := &Firewall{config: config, logger: config.Logger, drained: make(chan struct{})}
+	config.Upstreams, config.Filters, config.Listeners = slices.Clone(config.Upstreams), slices.Clone(config.Filters), slices.Clone(config.Listeners)
+	fw := &Firewall{config: config, logger: config.Logger, patience: terminationLimit, drained: make(chan struct{})}
 	fw.sessions.sessions = make(map[netip.Addr]*Session)
 	mistakes := slices.Clone(config.mistakes)
 	fw.config.check(&mistakes)
@@ -82,9 +87,10 @@ func New(config Config, registry *Registry) (*Firewall, error) {
 }
 
 func (fw *Firewall) makeFilters(registry *Registry, mistakes *strict.Errors) {
-	names := make(map[string]bool)
 	for i, fc := range fw.config.Filters {
-		unique(mistakes, names, fc.Table, "filter", fc.Name)
+		if fc.Dir == "" {
+			fc.Dir = fw.config.Dir
+		}
 		instance, err := registry.make(fc)
 		mistakes.Add(err)
 		fw.filters = append(fw.filters, &filter{number: i, config: fc, instance: instance})
@@ -97,8 +103,8 @@ func (r *Registry) make(fc FilterConfig) (Filter, error) {
 		return fc.Filter, nil
 	}
 	if fc.Kind == "" {
-		if fc.Table.IsZero() {
-			return nil, fmt.Errorf("filter %q: neither a kind nor a filter", fc.Name)
+		if given[string](part{table: fc.Table}, "kind") {
+			return nil, fc.Errorf("kind", "neither a kind nor a filter")
 		}
 		return nil, nil // reported as a missing key
 	}
@@ -117,10 +123,13 @@ func (r *Registry) make(fc FilterConfig) (Filter, error) {
 	if factory.Settings != nil {
 		settings = factory.Settings()
 	}
-	if err := fc.Table.Decode(settings); err != nil {
+	if err := fc.Table.Without(filterKeys...).Decode(settings); err != nil {
 		return nil, err
 	}
 	instance, err := factory.New(fc, settings)
+	if err == nil && instance == nil {
+		err = fmt.Errorf("kind %q made no filter", fc.Kind)
+	}
 	if err != nil {
 		var placed *strict.Error
 		var several strict.Errors
@@ -158,17 +167,17 @@ func (fw *Firewall) Start(ctx context.Context) error {
 	fw.status = statusRunning
 	if err := fw.start(ctx); err != nil {
 		fw.status = statusEnded
-		return errors.Join(err, fw.stop(ctx))
+		return errors.Join(err, fw.stop(context.WithoutCancel(ctx)))
 	}
 	return nil
 }
 
 func (fw *Firewall) start(ctx context.Context) error {
-	if err := fw.openPort(); err != nil {
+	if err := fw.openPort(); err != nil { //nolint:contextcheck // the self-test of a port does not wait
 		return err
 	}
 	for _, u := range fw.upstreams {
-		if err := u.resolve(ctx, fw.config.Builtin); err != nil {
+		if err := u.resolve(ctx, &fw.config); err != nil {
 			return err
 		}
 	}
@@ -178,12 +187,9 @@ func (fw *Firewall) start(ctx context.Context) error {
 		}
 	}
 	for _, f := range fw.filters {
-		f.begun = true
-		mask, err := f.instance.FilterInit(fw)
-		if err != nil {
+		if err := f.init(fw); err != nil {
 			return fmt.Errorf("filter %q: %w", f.config.Name, err)
 		}
-		f.mask = mask
 	}
 	for _, l := range fw.listeners {
 		if err := l.start(); err != nil {
@@ -191,6 +197,33 @@ func (fw *Firewall) start(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// init calls FilterInit; a panic in it is an error.
+func (f *filter) init(fw *Firewall) (err error) {
+	defer recovered(&err)
+	f.begun = true
+	f.mask, err = f.instance.FilterInit(fw)
+	return err
+}
+
+// shutdown calls FilterShutdown; a panic in it is an error.
+func (f *filter) shutdown(ctx context.Context) (err error) {
+	s, ok := f.instance.(FilterShutdowner)
+	if !ok || !f.begun {
+		return nil
+	}
+	defer recovered(&err)
+	ctx, cancel := context.WithTimeout(ctx, stopLimit)
+	defer cancel()
+	return s.FilterShutdown(ctx)
+}
+
+// recovered turns a panic into an error; it is deferred.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("it panicked: %v\n%s", r, debug.Stack())
+	}
 }
 
 func (fw *Firewall) openPort() (err error) {
@@ -203,6 +236,7 @@ func (fw *Firewall) openPort() (err error) {
 	for i := range fw.live {
 		fw.live[i].connections = make(map[*Connection]struct{})
 	}
+	fw.published.Store(fw.port)
 	fw.limit = int64(s.MaxConnections)
 	if fw.limit == 0 {
 		fw.limit = defaultConnectionLimit()
@@ -247,27 +281,29 @@ func (fw *Firewall) Shutdown(ctx context.Context) error {
 	return fw.stop(context.WithoutCancel(ctx))
 }
 
-// stopLimit bounds each step of the end of the service.
-const stopLimit = 2 * terminationLimit
+const (
+	// terminationLimit bounds how long filters may keep a connection that has ended.
+	terminationLimit = 30 * time.Second
+	// stopLimit bounds each step of the end of the service.
+	stopLimit = 2 * terminationLimit
+)
 
 // stop ends what start began, in reverse order.
 func (fw *Firewall) stop(ctx context.Context) error {
 	if fw.port == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, stopLimit)
-	defer cancel()
 	for _, l := range fw.listeners {
 		l.close()
 	}
 	var errs []error
-	for _, f := range fw.filters {
-		if s, ok := f.instance.(FilterShutdowner); ok && f.begun {
-			if err := s.FilterShutdown(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("filter %q: %w", f.config.Name, err))
-			}
+	for _, f := range slices.Backward(fw.filters) {
+		if err := f.shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("filter %q: %w", f.config.Name, err))
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, stopLimit)
+	defer cancel()
 	return errors.Join(append(errs, fw.port.Shutdown(ctx))...)
 }
 
@@ -276,8 +312,7 @@ func (fw *Firewall) resetAll() {
 	for i, w := range fw.port.Workers() {
 		_ = w.Post(func() { // the port is open
 			for c := range fw.live[i].connections {
-				c.reason = "the service was shut down"
-				c.Reset()
+				c.abort()
 			}
 		})
 	}
@@ -291,7 +326,7 @@ func (fw *Firewall) resetAll() {
 }
 
 // Port returns the completion port; nil before Start.
-func (fw *Firewall) Port() *completion.Port { return fw.port }
+func (fw *Firewall) Port() *completion.Port { return fw.published.Load() }
 
 // Logger returns the firewall's logger.
 func (fw *Firewall) Logger() *slog.Logger { return fw.logger }
@@ -303,8 +338,11 @@ func (fw *Firewall) Connections() int { return int(fw.open.Load()) }
 // port if the configuration said 0. It is the zero Address before Start.
 func (fw *Firewall) ListenAddress(name string) completion.Address {
 	for _, l := range fw.listeners {
-		if l.config.Name == name && l.socket != nil {
-			return l.socket.Address()
+		if l.config.Name != name {
+			continue
+		}
+		if address := l.address.Load(); address != nil {
+			return *address
 		}
 	}
 	return completion.Address{}
@@ -367,6 +405,4 @@ func (fw *Firewall) leastLoaded(w *completion.Worker) *completion.Worker {
 	return best
 }
 
-func contains(list []string, s string) bool { return slices.Contains(list, s) }
-
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -27,6 +27,8 @@ type flow struct {
 
 	injected [][]byte // by filters, to be sent before the chunk
 	waiting  int      // bytes in injected
+
+	severed bool // the receiver takes nothing any more
 }
 
 type flowState uint8
@@ -40,6 +42,7 @@ const (
 	flowSending             // it is being sent
 	flowEnding              // the stream has ended; the receiver does not know yet
 	flowEnded               // it does
+	flowAbandoned           // the connection has ended without the filter that keeps the chunk
 )
 
 // maxInjected bounds the bytes that filters may inject ahead of the receiver.
@@ -68,7 +71,7 @@ func (r *received) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.O
 	f.buffer = o.TakeBuffer()
 	switch {
 	case c.Ended():
-		f.letGo()
+		f.state = flowIdle
 	case err != nil:
 		f.state = flowIdle
 		f.release()
@@ -87,6 +90,7 @@ func (r *received) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.O
 		}
 		f.filter()
 	}
+	c.ending()
 }
 
 // CompleteAsyncIO receives again after the chunk has been sent.
@@ -95,11 +99,10 @@ func (s *sent) CompleteAsyncIO(_ bool, _ int, err error, _ *completion.Overlappe
 	c := f.c
 	switch {
 	case c.Ended():
-		f.letGo()
 	case err != nil:
-		f.state = flowIdle
-		f.release()
-		c.broke(fmt.Errorf("%s: send: %w", f.dir, err))
+		c.blame(fmt.Errorf("%s: send: %w", f.dir, err))
+		f.severed = true
+		f.push()
 	default:
 		c.active = c.worker.Now()
 		if f.state == flowSending {
@@ -107,6 +110,7 @@ func (s *sent) CompleteAsyncIO(_ bool, _ int, err error, _ *completion.Overlappe
 		}
 		f.push()
 	}
+	c.ending()
 }
 
 // receive asks for the next chunk.
@@ -137,7 +141,7 @@ func (f *flow) filter() {
 		l := f.link()
 		f.state = flowAsking
 		v := f.ask(l)
-		if v.kind == verdictHold && !f.c.Ended() {
+		if v.kind == verdictHold { // also if the filter has ended the connection: it may still use the chunk
 			f.state = flowHeld
 			return
 		}
@@ -161,10 +165,29 @@ func (f *flow) ask(l *link) (v Verdict) {
 }
 
 // resume goes on with a chunk after a Hold.
-func (f *flow) resume(v Verdict) {
-	f.state = flowAsking
-	if f.judge(f.link(), v) {
-		f.filter()
+func (f *flow) resume(v Verdict) error {
+	switch f.state { //nolint:exhaustive // in all others nothing is held
+	case flowHeld:
+		f.state = flowAsking
+		f.c.active = f.c.worker.Now()
+		if f.judge(f.link(), v) {
+			f.filter()
+		}
+		return nil
+	case flowAbandoned:
+		f.state = flowIdle
+		f.release()
+		return ErrTerminating
+	default:
+		return ErrBadContext
+	}
+}
+
+// abandon leaves the chunk to a filter that does not let go of it. Its memory
+// is in use until the filter resumes after all.
+func (f *flow) abandon() {
+	if f.state == flowHeld {
+		f.state = flowAbandoned
 	}
 }
 
@@ -173,7 +196,8 @@ func (f *flow) judge(l *link, v Verdict) bool {
 	name := l.owner.config.Name
 	switch {
 	case f.c.Ended(): // meanwhile, or by the filter itself
-		f.letGo()
+		f.state = flowIdle
+		f.c.settle()
 	case v.kind == verdictPass:
 		f.next++
 		return true
@@ -206,8 +230,11 @@ func (f *flow) drop() {
 func (f *flow) push() {
 	switch {
 	case f.send.InFlight() || f.c.Ended():
+	case f.severed:
+		f.sever()
 	case len(f.injected) > 0:
 		data := f.injected[0]
+		f.injected[0] = nil // the array lives on
 		f.injected = f.injected[1:]
 		f.waiting -= len(data)
 		f.transmit(data)
@@ -228,16 +255,35 @@ func (f *flow) transmit(data []byte) {
 		err = f.to.Send(f.send, data)
 	}
 	if err != nil {
-		f.state = flowIdle
-		f.release()
+		if f.state == flowSending {
+			f.state = flowIdle // otherwise it is an injected one that failed, and the state is that of the chunk
+		}
 		f.c.fail(fmt.Sprintf("%s: send: %v", f.dir, err))
 	}
 }
 
+// sever deals with a receiver that takes nothing any more. What it has sent
+// before that, an early answer to a request perhaps, still goes the other way;
+// the connection ends behind it.
+func (f *flow) sever() {
+	f.injected, f.waiting = nil, 0
+	switch f.state { //nolint:exhaustive // in all others the chunk is on its way here
+	case flowReady, flowSending, flowEnding:
+		f.release()
+		f.state = flowEnded
+	}
+	if other := f.other(); other.severed || other.state == flowEnded {
+		f.c.end(true)
+	}
+}
+
+// other returns the other direction.
+func (f *flow) other() *flow { return &f.c.flows[1-f.dir] }
+
 // inject queues data of a filter.
 func (f *flow) inject(data []byte) error {
 	switch {
-	case f.state == flowEnded:
+	case f.state == flowEnded || f.severed:
 		return ErrTerminating
 	case f.waiting+len(data) > maxInjected:
 		return ErrQueueFull
@@ -253,17 +299,26 @@ func (f *flow) inject(data []byte) error {
 // have ended, so has the connection.
 func (f *flow) end() {
 	f.state = flowEnded
-	if err := f.to.CloseSend(); err != nil {
-		f.c.broke(fmt.Errorf("%s: shutdown: %w", f.dir, err))
+	if f.other().severed { // and this was all that was left
+		f.c.end(true)
 		return
 	}
-	if f.c.flows[Upstream].state == flowEnded && f.c.flows[Downstream].state == flowEnded {
+	if err := f.to.CloseSend(); err != nil {
+		f.c.blame(fmt.Errorf("%s: shutdown: %w", f.dir, err))
+		f.severed = true
+		f.sever()
+		return
+	}
+	if f.other().state == flowEnded {
 		f.c.end(false)
 	}
 }
 
-// release gives the receive buffer back.
+// release gives the receive buffer back, unless a filter has it.
 func (f *flow) release() {
+	if f.state == flowAbandoned {
+		return
+	}
 	if f.buffer != nil {
 		f.buffer.Release()
 	}
@@ -271,17 +326,6 @@ func (f *flow) release() {
 		f.pipe.Release()
 	}
 	f.buffer, f.chunk, f.pipe = nil, nil, nil
-}
-
-// letGo gives back what the flow of an ended connection holds, once nothing
-// uses it any more.
-func (f *flow) letGo() {
-	if f.recv.InFlight() || f.send.InFlight() {
-		return
-	}
-	f.state = flowEnded
-	f.release()
-	f.c.drained()
 }
 
 // busy reports whether something of the flow is in flight or held.

@@ -3,6 +3,7 @@ package framework
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -17,11 +18,13 @@ type listener struct {
 	upstream *upstream
 	filters  []*filter
 
-	worker *completion.Worker
-	socket *completion.Listener
-	accept *completion.Overlapped
-	retry  *completion.Timer
-	full   bool // the limit of connections was reached; said once
+	worker  *completion.Worker
+	socket  *completion.Listener
+	address atomic.Pointer[completion.Address] // of socket, for everyone
+	accept  *completion.Overlapped
+	retry   *completion.Timer
+	full    bool // the limit of connections was reached; said once
+	failing bool // accepting fails; said once
 }
 
 // retryAccept is how long a listener waits when the system has run out of
@@ -34,6 +37,7 @@ func (l *listener) open(w *completion.Worker) error {
 	if err != nil {
 		return fmt.Errorf("listener %q: %w", l.config.Name, err)
 	}
+	address = l.fw.config.locate(address)
 	if err2 := w.Call(func() { err = l.listen(w, address) }); err2 != nil {
 		return err2
 	}
@@ -49,6 +53,8 @@ func (l *listener) listen(w *completion.Worker, address completion.Address) (err
 	if err != nil {
 		return err
 	}
+	address = l.socket.Address()
+	l.address.Store(&address)
 	l.retry = w.NewTimer(l.next)
 	l.accept = w.CreateOverlapped()
 	return l.accept.SetNotificationInterface(l, nil)
@@ -66,17 +72,29 @@ func (l *listener) next() {
 	if l.socket.Closed() || l.accept.InFlight() || l.retry.Armed() {
 		return
 	}
-	if l.fw.open.Load() >= l.fw.limit {
+	open, limit := l.fw.open.Load(), l.fw.limit
+	if open < limit-limit/10 { // lest a service at its limit says so for each connection
+		l.full = false
+	}
+	if open >= limit {
 		if !l.full {
 			l.full = true
-			l.fw.logger.Warn("limit of connections reached; further ones wait", "listener", l.config.Name, "max_connections", l.fw.limit)
+			l.fw.logger.Warn("limit of connections reached; further ones wait", "listener", l.config.Name, "max_connections", limit)
 		}
 		return // uncount resumes
 	}
-	l.full = false
 	if err := l.socket.Accept(l.accept); err != nil {
-		l.fw.logger.Error("accept", "listener", l.config.Name, "error", err)
+		l.later(err)
 	}
+}
+
+// later tries again after an error.
+func (l *listener) later(err error) {
+	if !l.failing {
+		l.failing = true
+		l.fw.logger.Warn("accept", "listener", l.config.Name, "error", err, "retry", retryAccept.String())
+	}
+	l.retry.Reset(retryAccept)
 }
 
 // resume goes on accepting after the limit was reached.
@@ -85,14 +103,19 @@ func (l *listener) resume() { _ = l.worker.Post(l.next) } // an error means that
 // CompleteAsyncIO takes an accepted connection to its worker.
 func (l *listener) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overlapped, _ any) {
 	switch {
+	case l.socket.Closed(): // nobody counts on this connection any more
+		if a, ok := o.TakeValue().(completion.Accepted); ok {
+			a.Discard()
+		}
+		return
 	case err == nil:
 		a, _ := o.TakeValue().(completion.Accepted)
+		l.failing = false
 		l.hand(a)
 	case errors.Is(err, completion.ErrOperationAborted):
 		return
 	case !isTransient(err):
-		l.fw.logger.Warn("accept", "listener", l.config.Name, "error", err, "retry", retryAccept.String())
-		l.retry.Reset(retryAccept)
+		l.later(err)
 		return
 	}
 	l.next()

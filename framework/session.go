@@ -1,7 +1,9 @@
 package framework
 
 import (
+	"fmt"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 )
 
@@ -13,7 +15,7 @@ type Session struct {
 
 	connections int // guarded by the table's lock
 
-	attaching sync.Mutex
+	attaching sync.Mutex   // not mu: AttachToSession may call Get and Set
 	filters   []attachment // by the number of the filter
 
 	mu     sync.Mutex
@@ -95,9 +97,20 @@ func (s *Session) attach(f *filter, event EventMask) (attachment, error) {
 func (s *Session) detach() {
 	for i := range s.filters {
 		if d, ok := s.filters[i].filter.(Detacher); ok {
-			d.Detach()
+			s.guard(s.fw.filters[i], d.Detach)
 		}
 	}
+}
+
+// guard calls a filter; a panic in it is logged and ends there.
+func (s *Session) guard(f *filter, call func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.fw.logger.Error("a filter panicked", "filter", f.config.Name, "session", s.client.String(),
+				"panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		}
+	}()
+	call()
 }
 
 // sessionTable is the sessions there are, by client.

@@ -28,10 +28,10 @@ func (u *upstream) pick() int { return int((u.turn.Add(1) - 1) % uint32(len(u.se
 const builtinPrefix = "builtin:"
 
 // resolve finds the addresses of the servers. Names are looked up once, here.
-func (u *upstream) resolve(ctx context.Context, builtin map[string]string) error {
+func (u *upstream) resolve(ctx context.Context, config *Config) error {
 	var errs []error
 	for _, server := range u.config.Servers {
-		addresses, err := resolve(ctx, server, builtin)
+		addresses, err := config.resolve(ctx, server)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("upstream %q: server %q: %w", u.config.Name, server, err))
 			continue
@@ -41,15 +41,15 @@ func (u *upstream) resolve(ctx context.Context, builtin map[string]string) error
 	return errors.Join(errs...)
 }
 
-func resolve(ctx context.Context, server string, builtin map[string]string) ([]completion.Address, error) {
+func (c *Config) resolve(ctx context.Context, server string) ([]completion.Address, error) {
 	if name, ok := strings.CutPrefix(server, builtinPrefix); ok {
-		server = builtin[name]
+		server = c.Builtin[name]
 		if server == "" {
 			return nil, errors.New("this program has no such builtin server")
 		}
 	}
 	if a, err := completion.ParseAddress(server); err == nil {
-		return []completion.Address{a}, nil
+		return []completion.Address{c.locate(a)}, nil
 	}
 	host, port, err := splitServer(server)
 	if err != nil {
@@ -139,7 +139,6 @@ func (n *connecting) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Ove
 		if socket != nil {
 			_ = socket.Reset() // it has just been connected
 		}
-		c.drained()
 	case err == nil:
 		c.external = socket
 		c.pump()
@@ -151,4 +150,5 @@ func (n *connecting) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Ove
 		c.attempts.tried++
 		c.connect()
 	}
+	c.ending()
 }

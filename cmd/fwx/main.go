@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"fwx/framework/strict"
 )
 
 // The exit codes of the program.
@@ -82,10 +84,14 @@ func (p program) exitCode(err error) int {
 		return exitOK
 	case errors.Is(err, errUsage):
 		return exitUsage
-	default:
-		fmt.Fprintf(p.err, "fwx: %v\n", err)
-		return exitError
 	}
+	var mistakes strict.Errors
+	if errors.As(err, &mistakes) { // each has its file and line, as a compiler's have
+		fmt.Fprintln(p.err, err)
+	} else {
+		fmt.Fprintf(p.err, "fwx: %v\n", err)
+	}
+	return exitError
 }
 
 func (p program) usage(w io.Writer) {

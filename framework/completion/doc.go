@@ -37,6 +37,8 @@
 // A [Handle] is any descriptor, opened by [Worker.OpenFile] or hooked by
 // [Worker.HookToCompletionPort]. It belongs to the port from then on, which
 // closes it after [Handle.Close] and the last completion, or at its own end.
+// A [Socket] is one that the port has opened; bulk data can go from one to
+// another through a [Pipe] in the kernel.
 //
 // # What holds on every backend
 //

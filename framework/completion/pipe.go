@@ -6,7 +6,9 @@ package completion
 type Pipe struct {
 	worker      *Worker
 	read, write int
-	held        int // bytes in it
+	held        int  // bytes in it
+	busy        bool // an operation is in flight on it
+	free        bool // released
 }
 
 const (
@@ -22,56 +24,80 @@ func (w *Worker) NewPipe() (*Pipe, error) {
 	if n := len(w.pipes.idle); n > 0 {
 		p := w.pipes.idle[n-1]
 		w.pipes.idle = w.pipes.idle[:n-1]
+		p.free = false
 		return p, nil
 	}
-	if w.pipes.open >= maxPipes {
+	if len(w.pipes.open) >= maxPipes {
 		return nil, ErrTooManyOperations
 	}
 	p := &Pipe{worker: w}
 	if err := p.open(); err != nil {
 		return nil, err
 	}
-	w.pipes.open++
+	if w.pipes.open == nil {
+		w.pipes.open = make(map[*Pipe]struct{}, maxPipes)
+	}
+	w.pipes.open[p] = struct{}{}
 	return p, nil
 }
 
 // Held returns how many bytes are in the pipe.
 func (p *Pipe) Held() int { return p.held }
 
-// Release gives the pipe back. What is in it is lost. No operation may be in
-// flight on it.
+// Release gives the pipe back. What is in it is lost. If an operation is in
+// flight on it, it is given back with its completion.
 func (p *Pipe) Release() {
-	w := p.worker
-	w.checkThread()
-	if p.held == 0 && len(w.pipes.idle) < maxIdlePipes {
-		w.pipes.idle = append(w.pipes.idle, p)
-		return
+	p.worker.checkThread()
+	if p.free {
+		panic("completion: a pipe was released twice")
 	}
-	p.close()
-	w.pipes.open--
+	p.free = true
+	if !p.busy {
+		p.worker.pipes.putBack(p)
+	}
+}
+
+// ended notes the end of an operation on the pipe.
+func (p *Pipe) ended() {
+	p.busy = false
+	if p.free {
+		p.worker.pipes.putBack(p)
+	}
 }
 
 // pipes is the pipes of a worker.
 type pipes struct {
 	idle []*Pipe
-	open int
+	open map[*Pipe]struct{} // all of them
+}
+
+func (p *pipes) putBack(pipe *Pipe) {
+	if _, ok := p.open[pipe]; !ok {
+		return // it has been closed with the worker
+	}
+	if pipe.held == 0 && len(p.idle) < maxIdlePipes {
+		p.idle = append(p.idle, pipe)
+		return
+	}
+	delete(p.open, pipe)
+	pipe.close()
 }
 
 func (p *pipes) close() {
-	for _, pipe := range p.idle {
+	for pipe := range p.open {
 		pipe.close()
 	}
-	p.idle = nil
+	p.idle, p.open = nil, nil
 }
 
 // SpliceIn starts to move what the socket has received into an empty pipe. It
 // completes like a Recv, with the bytes moved, 0 at the end of the stream. It
 // is ErrBusy while a receive, or data that one has brought ahead, is under way.
 func (s *Socket) SpliceIn(o *Overlapped, p *Pipe) error {
-	if p == nil || p.held != 0 || p.worker != s.worker {
+	if p == nil || p.free || p.held != 0 || p.worker != s.worker {
 		return ErrInvalidArgument
 	}
-	if s.busy(opRecv) || s.busy(opSpliceIn) || s.stream.armed || s.stream.first != nil || s.stream.ended {
+	if p.busy || s.busy(opRecv) || s.busy(opSpliceIn) || s.stream.armed || s.stream.first != nil || s.stream.ended {
 		return ErrBusy
 	}
 	return s.splice(o, opSpliceIn, p)
@@ -79,10 +105,10 @@ func (s *Socket) SpliceIn(o *Overlapped, p *Pipe) error {
 
 // SpliceOut starts to send all that the pipe holds, like a Send.
 func (s *Socket) SpliceOut(o *Overlapped, p *Pipe) error {
-	if p == nil || p.held == 0 || p.worker != s.worker {
+	if p == nil || p.free || p.held == 0 || p.worker != s.worker {
 		return ErrInvalidArgument
 	}
-	if s.busy(opSend) || s.busy(opSpliceOut) {
+	if p.busy || s.busy(opSend) || s.busy(opSpliceOut) {
 		return ErrBusy
 	}
 	return s.splice(o, opSpliceOut, p)
@@ -92,7 +118,7 @@ func (s *Socket) splice(o *Overlapped, op opKind, p *Pipe) error {
 	if err := s.begin(o, op); err != nil {
 		return err
 	}
-	o.pipe = p
+	o.pipe, p.busy = p, true
 	s.worker.backend.start(o)
 	return nil
 }

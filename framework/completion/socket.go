@@ -121,7 +121,12 @@ func (w *Worker) settleConnect(o *Overlapped) {
 // pool only when there is something to receive. It completes with the bytes
 // received, and TakeBuffer has them; at the end of the stream it succeeds with
 // 0 bytes and no buffer.
-func (s *Socket) Recv(o *Overlapped) error { return s.startAlone(o, opRecv) }
+func (s *Socket) Recv(o *Overlapped) error {
+	if s.busy(opSpliceIn) {
+		return ErrBusy
+	}
+	return s.startAlone(o, opRecv)
+}
 
 // Send starts to send all of data, which belongs to the port until the
 // completion and must not change. On failure the count tells how much the
@@ -130,7 +135,7 @@ func (s *Socket) Send(o *Overlapped, data []byte) error {
 	if len(data) == 0 {
 		return ErrInvalidArgument
 	}
-	if s.busy(opSend) {
+	if s.busy(opSend) || s.busy(opSpliceOut) {
 		return ErrBusy
 	}
 	if err := s.begin(o, opSend); err != nil {

@@ -185,6 +185,9 @@ func (w *Worker) complete(o *Overlapped, n int, err error) {
 func (w *Worker) finish(o *Overlapped) {
 	d := o.desc
 	w.settle(o)
+	if o.pipe != nil {
+		o.pipe.ended()
+	}
 	o.state, o.desc, o.task, o.pipe = opIdle, nil, nil, nil
 	if o.op != opRead && o.op != opReadStream {
 		o.buf = nil

@@ -1,7 +1,9 @@
 package completiontest
 
 import (
-	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
 
 	"fwx/framework/completion"
 )
@@ -9,8 +11,12 @@ import (
 var bufferRows = []row{
 	{name: "buffers/exhausted", test: buffersExhausted, options: completion.Options{MaxBuffers: 2}},
 	{name: "buffers/a receive that waits for one ends without", test: waitEndsWithout, options: completion.Options{MaxBuffers: 1}},
+	{name: "buffers/none for a socket that nobody receives from", test: heldByNobody, options: completion.Options{MaxBuffers: 1}},
 	{name: "buffers/cancel while waiting for one", test: cancelStarved, options: completion.Options{MaxBuffers: 1}},
 	{name: "buffers/more receives than the system was lent", test: manyReceives},
+	{name: "buffers/data in order, with two of them", test: pumps, options: completion.Options{MaxBuffers: 2}},
+	{name: "buffers/data in order, with a few", test: pumps, options: completion.Options{MaxBuffers: 12, BufferSize: 2 << 10}},
+	{name: "buffers/data in order, with enough", test: pumps},
 	{name: "buffers/released twice", test: releasedTwice},
 	{name: "buffers/of a notification that panics", test: bufferOfPanic, options: completion.Options{MaxBuffers: 1}},
 	{name: "operations/limit", test: maxOperations, options: completion.Options{MaxOperations: 4}},
@@ -81,17 +87,14 @@ func waitEndsWithout(r *rig) {
 
 	first, firstPeer := r.peer()
 	recvFirst := r.op().begin(first.Recv)
-	_, err := firstPeer.Write([]byte("x"))
-	r.must(err)
+	r.must(firstPeer.CloseWrite())
 	secondA, second := r.pair()
 	recvSecond := r.op().begin(second.Recv)
 	r.op().begin(sending(secondA, []byte("y"))).ok()
 	r.on(func() {}) // a turn, in which both find no buffer
-	r.must(firstPeer.SetLinger(0))
-	r.must(firstPeer.Close())
 	r.on(func() { h.buffer.Release() })
-	if res := recvFirst.wait(); res.err != nil && !errors.Is(res.err, errConnectionReset) {
-		r.Errorf("the first ended with %v", res.err)
+	if res := recvFirst.ok(); res.n != 0 {
+		r.Errorf("received %d bytes at the end of the stream", res.n)
 	}
 	if res := recvSecond.ok(); string(res.data) != "y" {
 		r.Errorf("received %q", res.data)
@@ -122,12 +125,12 @@ func cancelStarved(r *rig) {
 // manyReceives has 300 receives end in one turn.
 func manyReceives(r *rig) {
 	const n = 300
-	var senders []*completion.Socket
-	var recvs, sends []*op
-	for range n {
+	senders := make([]*completion.Socket, n)
+	recvs, sends := r.someOps(n), r.someOps(n)
+	for i, p := range recvs {
 		a, b := r.pair()
-		senders = append(senders, a)
-		recvs, sends = append(recvs, r.op().begin(b.Recv)), append(sends, r.op())
+		senders[i] = a
+		p.begin(b.Recv)
 	}
 	r.on(func() {
 		for i, p := range sends {
@@ -176,10 +179,10 @@ func bufferOfPanic(r *rig) {
 }
 
 func maxOperations(r *rig) {
-	var pending []*op
 	read, write := r.pipe()
-	for range 4 {
-		pending = append(pending, r.op().begin(reading(read, 0, make([]byte, 1))))
+	pending := r.someOps(4)
+	for _, p := range pending {
+		p.begin(reading(read, 0, make([]byte, 1)))
 	}
 	p := r.op()
 	r.is(p.try(reading(read, 0, make([]byte, 1))), completion.ErrTooManyOperations)
@@ -191,5 +194,116 @@ func maxOperations(r *rig) {
 	p.begin(writing(write, 0, []byte("abc"))).ok()
 	for _, p := range pending[:3] {
 		p.ok()
+	}
+}
+
+// heldByNobody has data arrive on a socket that nobody receives from: it must
+// not keep the only buffer from those who do.
+func heldByNobody(r *rig) {
+	a, b := r.pair()
+	recv := r.op().begin(b.Recv)
+	r.op().begin(sending(a, []byte("one"))).ok()
+	recv.ok()
+	r.op().begin(sending(a, []byte("two"))).ok()
+	r.on(func() {}) // a turn, in which it could be taken in
+	c, d := r.pair()
+	for range 3 {
+		r.op().begin(sending(c, []byte("x"))).ok()
+		r.op().begin(d.Recv).ok()
+	}
+	if res := r.op().begin(b.Recv).ok(); string(res.data) != "two" {
+		r.Errorf("received %q", res.data)
+	}
+}
+
+// pump sends a pattern through a pair of sockets. The receiving side dawdles,
+// with or without its buffer, so that data arrives while nobody receives.
+type pump struct {
+	r          *rig
+	in, out    *completion.Socket
+	recv, send *op
+	random     *rand.Rand
+	sent, got  int
+	done       chan error
+}
+
+const pumpSize = 300_000
+
+func pattern(i int) byte { return byte(i * 31 >> 4) }
+
+func (p *pump) sendNext() {
+	piece := make([]byte, min(1+p.random.IntN(20_000), pumpSize-p.sent))
+	if len(piece) == 0 {
+		return
+	}
+	for i := range piece {
+		piece[i] = pattern(p.sent + i)
+	}
+	p.sent += len(piece)
+	if err := p.send.start(sending(p.out, piece)); err != nil {
+		p.done <- err
+	}
+}
+
+func (p *pump) recvNext() {
+	if err := p.recv.start(p.in.Recv); err != nil {
+		p.done <- err
+	}
+}
+
+func (p *pump) received(res result) {
+	if res.err != nil {
+		p.done <- res.err
+		return
+	}
+	b := p.recv.o.TakeBuffer()
+	for _, c := range b.Bytes() {
+		if c != pattern(p.got) {
+			p.done <- fmt.Errorf("byte %d is %#x, want %#x", p.got, c, pattern(p.got))
+			return
+		}
+		p.got++
+	}
+	next := p.recvNext
+	if p.got == pumpSize {
+		next = func() { p.done <- nil }
+	}
+	pause := time.Duration(p.random.IntN(100)) * time.Microsecond
+	switch p.random.IntN(4) {
+	case 0: // keeps the buffer for a while
+		p.r.w.AfterFunc(pause, func() {
+			b.Release()
+			next()
+		})
+	case 1: // leaves the socket for a while
+		b.Release()
+		p.r.w.AfterFunc(pause, next)
+	default:
+		b.Release()
+		next()
+	}
+}
+
+func pumps(r *rig) {
+	const n = 12
+	done := make(chan error, n*4)
+	for i := range n {
+		a, b := r.pair()
+		p := &pump{r: r, in: b, out: a, recv: r.op(), send: r.op(), done: done}
+		p.random = rand.New(rand.NewPCG(1, uint64(i))) //nolint:gosec // the same every time
+		p.recv.keep, p.recv.then = true, p.received
+		p.send.then = func(res result) {
+			if res.err != nil {
+				p.done <- res.err
+			}
+			p.sendNext()
+		}
+		r.on(func() {
+			p.recvNext()
+			p.sendNext()
+		})
+	}
+	for range n {
+		r.must(receive(r, done))
 	}
 }

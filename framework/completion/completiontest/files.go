@@ -92,7 +92,7 @@ func (r *rig) appender(w *completion.Worker, name string) *completion.Appender {
 func appendAll(r *rig) {
 	const records = 300
 	name := filepath.Join(r.TempDir(), "log")
-	var all []*completion.Appender
+	all := make([]*completion.Appender, 0, len(r.port.Workers()))
 	var writers sync.WaitGroup
 	for _, w := range r.port.Workers() {
 		a := r.appender(w, name)
@@ -177,7 +177,7 @@ func parseRecord(line string) (worker, number int) {
 func appendWaits(r *rig) {
 	name := filepath.Join(r.TempDir(), "log")
 	a := r.appender(r.w, name)
-	waits, cancelled := r.op(), r.op()
+	waits, cancelled, short := r.op(), r.op(), r.op()
 	record := []byte(strings.Repeat("x", 39) + "\n")
 	r.on(func() {
 		if queued, err := a.Append(waits.o, record); !queued || err != nil {
@@ -195,15 +195,23 @@ func appendWaits(r *rig) {
 		if err := cancelled.o.Cancel(); err != nil {
 			r.Error(err)
 		}
+		_ = short.start(func(o *completion.Overlapped) error {
+			queued, err := a.Append(o, []byte("short\n"))
+			if queued {
+				r.Error("a record with room has overtaken one without")
+			}
+			return err
+		})
 	})
 	cancelled.aborted()
+	short.ok()
 	if res := waits.ok(); res.n != len(record) {
 		r.Errorf("appended %d bytes", res.n)
 	}
 	r.op().begin(a.Close).ok()
 	text, err := os.ReadFile(name) //nolint:gosec // the test's own file
 	r.must(err)
-	if string(text) != strings.Repeat(string(record), 2) {
+	if string(text) != strings.Repeat(string(record), 2)+"short\n" {
 		r.Errorf("the file has %q", text)
 	}
 }

@@ -319,11 +319,9 @@ func fifoOrder(r *rig) {
 func panicAmongOthers(r *rig) {
 	const n = 50
 	h := r.file(r.content([]byte("x")), os.O_RDONLY)
-	var good, bad []*op
-	for range n {
-		p := r.op()
+	good, bad := r.someOps(n), r.someOps(n)
+	for _, p := range bad {
 		p.then = func(result) { panic("on purpose") }
-		good, bad = append(good, r.op()), append(bad, p)
 	}
 	r.on(func() {
 		for i := range n {

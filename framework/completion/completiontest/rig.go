@@ -153,6 +153,16 @@ func (r *rig) opOn(w *completion.Worker) *op {
 	return p
 }
 
+// someOps makes n operations.
+func (r *rig) someOps(n int) []*op {
+	r.Helper()
+	ops := make([]*op, n)
+	for i := range ops {
+		ops[i] = r.op()
+	}
+	return ops
+}
+
 // CompleteAsyncIO checks what every notification must be, and passes it on.
 func (p *op) CompleteAsyncIO(success bool, n int, err error, o *completion.Overlapped, user any) {
 	switch {

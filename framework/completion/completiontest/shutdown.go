@@ -23,10 +23,11 @@ var shutdownRows = []row{
 }
 
 func shutdownReceives(r *rig) {
-	var recvs []*op
-	for range 500 {
+	recvs := r.someOps(1000)
+	for i := 0; i < len(recvs); i += 2 {
 		a, b := r.pair()
-		recvs = append(recvs, r.op().begin(a.Recv), r.op().begin(b.Recv))
+		recvs[i].begin(a.Recv)
+		recvs[i+1].begin(b.Recv)
 	}
 	r.shutdown()
 	for _, p := range recvs {
@@ -53,10 +54,7 @@ func shutdownEverything(r *rig) {
 			return nil, nil
 		}),
 	}
-	var ops []*op
-	for range starts {
-		ops = append(ops, r.op())
-	}
+	ops := r.someOps(len(starts))
 	r.on(func() {
 		for i, begin := range starts {
 			if err := ops[i].start(begin); err != nil {

@@ -26,6 +26,7 @@ var socketRows = []row{
 	{name: "sockets/cancel in the middle of a send", test: cancelSend},
 	{name: "sockets/data in pieces of every size", test: pieces},
 	{name: "sockets/urgent data", test: urgentData},
+	{name: "sockets/a descriptor passed", test: descriptorPassed},
 	{name: "sockets/an accepted connection for another worker", test: acceptElsewhere, options: completion.Options{Workers: 2}},
 	{name: "sockets/an accepted connection that nobody takes", test: acceptDropped},
 	{name: "sockets/many connections", test: manyConnections},
@@ -323,7 +324,7 @@ func cancelSend(r *rig) {
 func pieces(r *rig) {
 	a, b := r.pair()
 	recv, send := r.op(), r.op()
-	for _, size := range []int{1, 2, 100, 16<<10 - 1, 16 << 10, 16<<10 + 1, 32 << 10, 100_000, 1 << 20} {
+	for _, size := range []int{1, 2, 100, 16<<10 - 1, 16 << 10, 16<<10 + 1, 64<<10 - 1, 64 << 10, 64<<10 + 1, 128 << 10, 100_000, 1 << 20} {
 		data := bytes.Repeat([]byte{byte(size%251 + 1)}, size)
 		send.begin(sending(a, data))
 		got := 0
@@ -352,6 +353,24 @@ func urgentData(r *rig) {
 	}
 	if !bytes.HasPrefix(got, []byte("before")) {
 		r.Errorf("received %q", got)
+	}
+}
+
+// descriptorPassed has a receive end short at a message that a descriptor came
+// with: the rest must not be waited for.
+func descriptorPassed(r *rig) {
+	l := r.listen("unix:" + filepath.Join(r.TempDir(), "s"))
+	accept := r.op().begin(l.Accept)
+	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: l.Address().Path})
+	r.must(err)
+	defer func() { r.must(c.Close()) }()
+	s := r.attach(accept.ok())
+	r.must(passDescriptor(c, []byte("with")))
+	_, err = c.Write([]byte("without"))
+	r.must(err)
+	var got []byte
+	for string(got) != "withwithout" {
+		got = append(got, r.op().begin(s.Recv).ok().data...)
 	}
 }
 

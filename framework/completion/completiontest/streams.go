@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"time"
 
 	"fwx/framework/completion"
 )
@@ -112,10 +111,7 @@ func noRoom(r *rig) {
 func transfersInOrder(r *rig) {
 	const writes, size = 4, 300_000
 	read, write := r.pipe()
-	var ops []*op
-	for range writes {
-		ops = append(ops, r.op())
-	}
+	ops := r.someOps(writes)
 	r.on(func() {
 		for i, p := range ops {
 			if err := p.start(writing(write, 0, bytes.Repeat([]byte{byte(i)}, size))); err != nil {
@@ -140,10 +136,10 @@ func transfersInOrder(r *rig) {
 
 // pendingReads leaves reads of FIFOs waiting while files and sockets go on.
 func pendingReads(r *rig) {
-	var pending []*op
-	for range 64 {
+	pending := r.someOps(64)
+	for _, p := range pending {
 		h := r.file(r.fifo(), os.O_RDONLY)
-		pending = append(pending, r.op().begin(reading(h, 0, make([]byte, 1))))
+		p.begin(reading(h, 0, make([]byte, 1)))
 	}
 	a, b := r.pair()
 	h := r.file(r.content([]byte("x")), os.O_RDWR)
@@ -198,9 +194,9 @@ func closeStreams(r *rig) {
 // cancelQueued cancels operations of which the first only is the backend's.
 func cancelQueued(r *rig) {
 	read, write := r.pipe()
-	var reads []*op
-	for range 5 {
-		reads = append(reads, r.op().begin(reading(read, 0, make([]byte, 1))))
+	reads := r.someOps(5)
+	for _, p := range reads {
+		p.begin(reading(read, 0, make([]byte, 1)))
 	}
 	for _, i := range []int{2, 0, 4} {
 		r.must(reads[i].cancel())
@@ -220,8 +216,9 @@ func device(r *rig) {
 // sharedDescription closes a handle whose open file description lives on: its
 // events must not reach whoever gets its place.
 func sharedDescription(r *rig) {
-	socket, peer := r.socketPair()
-	defer func() { r.must(peer.Close()) }()
+	fd, description, peer := r.sharedSocket()
+	defer func() { r.must(errors.Join(description.Close(), peer.Close())) }()
+	socket := r.hook(fd)
 	p := r.op().begin(reading(socket, 0, make([]byte, 1)))
 	_, err := peer.WriteString("x")
 	r.must(err)
@@ -229,8 +226,8 @@ func sharedDescription(r *rig) {
 	r.close(socket)
 	read, _ := r.pipe()
 	p = r.op().begin(reading(read, 0, make([]byte, 1)))
-	_ = peer.SetDeadline(time.Now()) // a socket pair has a peer that may be gone
-	_, _ = peer.WriteString("y")     // the same
+	_, err = peer.WriteString("y")
+	r.must(err)
 	r.on(func() {
 		if !p.o.InFlight() {
 			r.Error("an event of another descriptor ended the read")

@@ -1,6 +1,7 @@
 package completiontest
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -36,8 +37,6 @@ func (r *rig) openFD(name string, flag int) int {
 	return fd
 }
 
-func closeFD(fd int) { _ = unix.Close(fd) } // a test's own
-
 // fifo makes a FIFO and returns its name.
 func (r *rig) fifo() string {
 	r.Helper()
@@ -54,6 +53,23 @@ func (r *rig) socketPair() (*completion.Handle, *os.File) {
 	return r.hook(fds[0]), os.NewFile(uintptr(fds[1]), "socket")
 }
 
+// sharedSocket returns one end of a socket pair, to be hooked, another
+// descriptor of the same end, and the other end.
+func (r *rig) sharedSocket() (fd int, same, peer *os.File) {
+	r.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	r.must(err)
+	dup, err := unix.FcntlInt(uintptr(fds[0]), unix.F_DUPFD_CLOEXEC, 0)
+	r.must(err)
+	return fds[0], os.NewFile(uintptr(dup), "socket"), os.NewFile(uintptr(fds[1]), "peer")
+}
+
+// passDescriptor sends data with a descriptor attached.
+func passDescriptor(c *net.UnixConn, data []byte) error {
+	_, _, err := c.WriteMsgUnix(data, unix.UnixRights(0), nil)
+	return err
+}
+
 // sendUrgent sends data with its last byte marked urgent.
 func sendUrgent(c *net.TCPConn, data []byte) error {
 	raw, err := c.SyscallConn()
@@ -63,7 +79,7 @@ func sendUrgent(c *net.TCPConn, data []byte) error {
 	var sendErr error
 	err = raw.Write(func(fd uintptr) bool {
 		sendErr = unix.Sendto(int(fd), data, unix.MSG_OOB, nil)
-		return sendErr != unix.EAGAIN //nolint:errorlint // a system call returns a bare Errno
+		return !errors.Is(sendErr, unix.EAGAIN)
 	})
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ var taskRows = []row{
 	{name: "tasks/from many goroutines", test: manyPosts, options: completion.Options{Workers: 2}},
 	{name: "tasks/blocking", test: blocking},
 	{name: "tasks/a lane that hangs", test: hangingLane, options: completion.Options{FileThreads: 8}},
+	{name: "tasks/two at once for one idle thread", test: oneIdleThread},
 	{name: "timers/order", test: timerOrder},
 	{name: "timers/stop and reset", test: timerStop},
 	{name: "timers/many", test: manyTimers},
@@ -63,13 +64,13 @@ func blocking(r *rig) {
 func hangingLane(r *rig) {
 	release := make(chan struct{})
 	begun := make(chan struct{}, 100)
-	var tasks []*op
-	for range 10 {
-		tasks = append(tasks, r.op().begin(r.blocking(func() (any, error) {
+	tasks := r.someOps(10)
+	for _, p := range tasks {
+		p.begin(r.blocking(func() (any, error) {
 			begun <- struct{}{}
 			<-release
 			return nil, nil
-		})))
+		}))
 	}
 	receive(r, begun)
 	receive(r, begun)
@@ -87,6 +88,30 @@ func hangingLane(r *rig) {
 	for _, p := range tasks[:len(tasks)-1] {
 		p.ok()
 	}
+}
+
+// oneIdleThread has a second operation come while the only idle thread is
+// being woken for a first, which hangs.
+func oneIdleThread(r *rig) {
+	r.op().begin(r.blocking(func() (any, error) { return nil, nil })).ok()
+	release := make(chan struct{})
+	hangs, opens := r.op(), r.op()
+	name := r.content(nil)
+	r.on(func() {
+		err := hangs.start(r.blocking(func() (any, error) {
+			<-release
+			return nil, nil
+		}))
+		if err == nil {
+			err = opens.start(func(o *completion.Overlapped) error { return r.w.OpenFile(o, nil, name, os.O_RDONLY, 0) })
+		}
+		if err != nil {
+			r.Error(err)
+		}
+	})
+	opens.ok()
+	close(release)
+	hangs.ok()
 }
 
 func timerOrder(r *rig) {

@@ -1,0 +1,172 @@
+package framework
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"fwx/framework/completion"
+	"fwx/framework/strict"
+)
+
+// part is a part of the configuration that is being checked: a table of a
+// file, or what a host program has filled in.
+type part struct {
+	mistakes *strict.Errors
+	table    strict.Table
+	title    string // what a mistake says if there is no table
+}
+
+// errorf reports a mistake at a key.
+func (p part) errorf(key, format string, args ...any) {
+	if !p.table.IsZero() {
+		p.mistakes.Add(p.table.Errorf(key, format, args...))
+		return
+	}
+	p.mistakes.Add(fmt.Errorf("%s: %s: %s", p.title, key, fmt.Sprintf(format, args...)))
+}
+
+// given reports whether it is for the checks here to judge a missing value: what
+// a file lacks, or has of a wrong type, has been reported already.
+func given[T any](p part, key string) bool {
+	_, ok := p.table.Map()[key].(T)
+	return ok || p.table.IsZero()
+}
+
+// text reports an empty string where there must be one.
+func (p part) text(key, value string) {
+	if value == "" && given[string](p, key) {
+		p.errorf(key, "must not be empty")
+	}
+}
+
+func (p part) duration(key string, value *time.Duration, fallback time.Duration) {
+	if *value < 0 {
+		p.errorf(key, "wants a positive duration, not %v", *value)
+	}
+	if *value <= 0 {
+		*value = fallback
+	}
+}
+
+func (p part) count(key string, n, most int) {
+	if n < 0 || n > most {
+		p.errorf(key, "wants a number from 0 to %d, not %d", most, n)
+	}
+}
+
+// names are the names in use for one kind of part.
+type names map[string]bool
+
+// add reports a name that is empty or that an earlier part has already.
+func (n names) add(p part, what, name string) {
+	p.text("name", name)
+	if n[name] && name != "" {
+		p.errorf("name", "there are two %ss %q", what, name)
+	}
+	n[name] = true
+}
+
+// check reports what is wrong with the settings, apart from those of filters.
+func (c *Config) check(mistakes *strict.Errors) {
+	c.checkService(part{mistakes, c.Service.table, "service"})
+	upstreams, filters, listeners := make(names), make(names), make(names)
+	for i := range c.Upstreams {
+		u := &c.Upstreams[i]
+		p := part{mistakes, u.Table, fmt.Sprintf("upstream %q", u.Name)}
+		upstreams.add(p, "upstream", u.Name)
+		c.checkUpstream(p, u)
+	}
+	for i := range c.Filters {
+		f := &c.Filters[i]
+		filters.add(part{mistakes, f.Table, fmt.Sprintf("filter %q", f.Name)}, "filter", f.Name)
+	}
+	if len(c.Listeners) == 0 {
+		mistakes.Add(errors.New("the configuration has no [[listener]]: there is nothing to do"))
+	}
+	for i := range c.Listeners {
+		l := &c.Listeners[i]
+		p := part{mistakes, l.Table, fmt.Sprintf("listener %q", l.Name)}
+		listeners.add(p, "listener", l.Name)
+		checkListener(p, l, upstreams, filters)
+	}
+}
+
+const (
+	// maxCount and maxWorkers are bounds that are beyond any sense.
+	maxCount   = 10_000_000
+	maxWorkers = 4096
+)
+
+func (c *Config) checkService(p part) {
+	s := &c.Service
+	known := append([]string{"auto"}, completion.Backends()...)
+	if s.Backend != "" && !slices.Contains(known, s.Backend) {
+		p.errorf("backend", "%v", &UnknownNameError{What: "backend", Name: s.Backend, Known: known})
+	}
+	p.count("workers", s.Workers, maxWorkers)
+	p.count("max_connections", s.MaxConnections, maxCount)
+	p.duration("drain", &s.Drain, defaultDrain)
+}
+
+func (c *Config) checkUpstream(p part, u *UpstreamConfig) {
+	if len(u.Servers) == 0 && given[[]any](p, "servers") {
+		p.errorf("servers", "wants at least one server")
+	}
+	for i, server := range u.Servers {
+		if err := c.checkServer(server); err != nil {
+			p.errorf(fmt.Sprintf("servers[%d]", i), "%q: %v", server, err)
+		}
+	}
+	p.duration("connect_timeout", &u.ConnectTimeout, defaultConnectTimeout)
+}
+
+// checkServer looks at the form of an address; nothing is looked up.
+func (c *Config) checkServer(server string) error {
+	if name, ok := strings.CutPrefix(server, builtinPrefix); ok {
+		if _, ok := c.Builtin[name]; !ok {
+			return &UnknownNameError{What: "builtin server", Name: name, Known: sortedKeys(c.Builtin)}
+		}
+		return nil
+	}
+	if a, err := completion.ParseAddress(server); err == nil && a.IsUnix() {
+		return nil
+	}
+	_, _, err := splitServer(server)
+	return err
+}
+
+func checkListener(p part, l *ListenerConfig, upstreams, filters names) {
+	p.text("listen", l.Listen)
+	if _, err := completion.ParseAddress(l.Listen); err != nil && l.Listen != "" {
+		p.errorf("listen", "%v", err)
+	}
+	if l.Protocol != "" && l.Protocol != protocolTCP {
+		p.errorf("protocol", "%v", &UnknownNameError{What: "protocol", Name: l.Protocol, Known: []string{protocolTCP}})
+	}
+	p.text("upstream", l.Upstream)
+	if l.Upstream != "" && !upstreams[l.Upstream] {
+		p.errorf("upstream", "there is no upstream %q%s", l.Upstream, strict.Suggest(l.Upstream, sortedKeys(upstreams)))
+	}
+	for i, name := range l.Filters {
+		key := fmt.Sprintf("filters[%d]", i)
+		if name == "" || !filters[name] {
+			p.errorf(key, "there is no filter %q%s", name, strict.Suggest(name, sortedKeys(filters)))
+		} else if slices.Contains(l.Filters[:i], name) {
+			p.errorf(key, "filter %q is in the list already", name)
+		}
+	}
+	p.duration("idle_timeout", &l.IdleTimeout, defaultIdleTimeout)
+}
+
+// locate returns an address with the path of a unix socket made to start from
+// the directory of the configuration.
+func (c *Config) locate(a completion.Address) completion.Address {
+	if a.IsUnix() && a.Path[0] != '@' && !filepath.IsAbs(a.Path) {
+		a.Path = filepath.Join(c.Dir, a.Path)
+	}
+	return a
+}

@@ -1,0 +1,156 @@
+package scripting
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"fwx/framework/completion"
+)
+
+// access is which files a script may open. Its directories are opened once; what
+// is opened later is looked for beneath them, so that neither "..", nor a
+// symbolic link, nor an absolute path leads anywhere else.
+type access struct {
+	filter      string
+	dir         string
+	read, write []*grant
+}
+
+// grant is one entry of [filter.allow]: a directory, or a single file in one.
+type grant struct {
+	entry  string // relative to access.dir, cleaned
+	folder string // of the directory, likewise
+	file   string // the only file of it; empty: all
+	root   *completion.Root
+	os     *os.Root
+}
+
+// mode is what a script wants a file for.
+type mode string
+
+const (
+	reading mode = "read"
+	writing mode = "write"
+)
+
+func newAccess(s Settings) *access {
+	a := &access{filter: s.Name, dir: s.Dir}
+	for _, entry := range s.Allow.Read {
+		a.read = append(a.read, &grant{entry: entry})
+	}
+	for _, entry := range s.Allow.Write {
+		a.write = append(a.write, &grant{entry: entry})
+	}
+	return a
+}
+
+// open opens the directories. One to be written to is made if it is missing.
+func (a *access) open() error {
+	for _, g := range a.write { // first: what they make can be read
+		if err := g.open(a.dir, true); err != nil {
+			return fmt.Errorf("allow.write: %w", err)
+		}
+	}
+	for _, g := range a.read {
+		if err := g.open(a.dir, false); err != nil {
+			return fmt.Errorf("allow.read: %w", err)
+		}
+	}
+	return nil
+}
+
+func (g *grant) open(dir string, create bool) error {
+	isFolder := strings.HasSuffix(g.entry, "/") || g.entry == "."
+	g.entry = filepath.Clean(g.entry)
+	if info, err := os.Stat(filepath.Join(dir, g.entry)); err == nil {
+		isFolder = info.IsDir()
+	}
+	g.folder, g.file = g.entry, ""
+	if !isFolder {
+		g.folder, g.file = filepath.Dir(g.entry), filepath.Base(g.entry)
+	}
+	path := filepath.Join(dir, g.folder)
+	if create {
+		if err := os.MkdirAll(path, defaultFolderMode); err != nil {
+			return err
+		}
+	}
+	root, err := completion.OpenRoot(path)
+	if err != nil {
+		return err
+	}
+	g.root = root
+	g.os, err = os.OpenRoot(path)
+	return err
+}
+
+func (a *access) close() (errs []error) {
+	for _, g := range append(a.read, a.write...) {
+		if g.root != nil {
+			errs = append(errs, g.root.Close())
+		}
+		if g.os != nil {
+			errs = append(errs, g.os.Close())
+		}
+	}
+	return errs
+}
+
+// find returns the directory by which a script may open a file for a mode, and
+// the file's name beneath it.
+func (a *access) find(m mode, path string) (*grant, string, error) {
+	if filepath.IsLocal(path) {
+		clean := filepath.Clean(path)
+		var best *grant
+		for _, g := range a.grants(m) {
+			if g.covers(clean) && (best == nil || len(g.entry) > len(best.entry)) {
+				best = g
+			}
+		}
+		if best != nil {
+			name, err := filepath.Rel(best.folder, clean)
+			return best, name, err
+		}
+	}
+	return nil, "", &codedError{
+		fmt.Sprintf("filter %q is not allowed to %s %s: add it to %s in [filter.allow]", a.filter, m, path, m), codeDenied,
+	}
+}
+
+func (a *access) grants(m mode) []*grant {
+	if m == reading {
+		return a.read
+	}
+	return a.write
+}
+
+// covers reports whether a clean relative path is the entry or beneath it.
+func (g *grant) covers(path string) bool {
+	if g.entry == "." {
+		return true
+	}
+	rest, ok := strings.CutPrefix(path, g.entry)
+	return ok && (rest == "" || g.file == "" && rest[0] == filepath.Separator)
+}
+
+// explain makes an error of an open file name the path that the script gave, and
+// says so when the path has led out of the directory.
+func explain(verb, path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if isEscape(err) {
+		return &codedError{fmt.Sprintf("%s %s: it leads out of what [filter.allow] names", verb, path), codeDenied}
+	}
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pathError.Err
+	}
+	if linkError, ok := errors.AsType[*os.LinkError](err); ok {
+		err = linkError.Err
+	}
+	return fmt.Errorf("%s %s: %w", verb, path, err)
+}

@@ -1,0 +1,149 @@
+package scripting
+
+import (
+	"runtime"
+	"strings"
+	"sync"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// Coroutines that a script makes are those of the interpreter: to wait in them
+// works as everywhere, and one that is forgotten is collected. Their yield has
+// limits: one in a pcall, a metamethod, an iterator or a callback would end the
+// coroutine silently. It is made an error here.
+
+// trampoline keeps the function of a coroutine from ending with a tail call,
+// which would lose the values of a yield in it.
+var trampoline = sync.OnceValues(func() (*prototype, error) {
+	return compile("coroutine", []byte(`
+		local select, unpack = select, unpack
+		local function pack(...) return select("#", ...), {...} end
+		return function(f)
+			return function(...)
+				local n, results = pack(f(...))
+				return unpack(results, 1, n)
+			end
+		end`))
+})
+
+// guardCoroutines replaces the functions of the library by ones that call them.
+func (s *state) guardCoroutines(globals *lua.LTable) {
+	library, ok := globals.RawGetString(lua.CoroutineLibName).(*lua.LTable)
+	proto, err := trampoline()
+	if !ok || err != nil {
+		panic("scripting: no coroutines") // neither depends on the script
+	}
+	s.L.Push(s.instantiate(proto))
+	s.L.Call(0, 1)
+	bounce := s.L.CheckFunction(-1)
+	s.L.Pop(1)
+	original := func(name string) lua.LGFunction { return library.RawGetString(name).(*lua.LFunction).GFunction }
+	create, wrap, resume, yield := original("create"), original("wrap"), original("resume"), original("yield")
+	s.install(
+		library,
+		binding{"create", func(s *state, L *lua.LState) int {
+			s.bounce(L, bounce)
+			n := create(L)
+			s.adopt(L.Get(-1))
+			return n
+		}},
+		binding{"wrap", func(s *state, L *lua.LState) int {
+			s.bounce(L, bounce)
+			n := wrap(L)
+			s.adoptWrapped(L.Get(-1))
+			return n
+		}},
+		binding{"resume", func(_ *state, L *lua.LState) int {
+			if L.CheckThread(1).Parent != nil {
+				L.Push(lua.LFalse)
+				L.Push(lua.LString(errNotSuspended))
+				return 2
+			}
+			return resume(L)
+		}},
+		binding{"yield", func(_ *state, L *lua.LState) int {
+			if L.Parent == nil {
+				L.RaiseError("attempt to yield outside of a coroutine")
+			}
+			if crossesHost() {
+				L.RaiseError("attempt to yield across a pcall, metamethod, iterator or callback")
+			}
+			return yield(L)
+		}},
+		binding{"running", running},
+	)
+}
+
+// errNotSuspended answers the resume of a coroutine that runs, or waits for an
+// operation in another handler.
+const errNotSuspended = "cannot resume non-suspended coroutine"
+
+// bounce replaces the first argument, a function, by one that calls it.
+func (s *state) bounce(L *lua.LState, bounce *lua.LFunction) {
+	fn := argFunction(L, 1)
+	L.Push(bounce)
+	L.Push(fn)
+	L.Call(1, 1)
+	bounced := L.Get(-1)
+	L.SetTop(0)
+	L.Push(bounced)
+}
+
+// adopt puts a new thread under the budget of the state.
+func (s *state) adopt(thread lua.LValue) {
+	if th, ok := thread.(*lua.LState); ok {
+		th.SetContext(&s.meter)
+	}
+}
+
+// adoptWrapped does so for the thread in what coroutine.wrap returns, and puts the
+// check of resume before it.
+func (s *state) adoptWrapped(wrapped lua.LValue) {
+	fn, ok := wrapped.(*lua.LFunction)
+	if !ok || len(fn.Upvalues) == 0 {
+		return
+	}
+	thread := fn.Upvalues[0].Value()
+	s.adopt(thread)
+	resume := fn.GFunction
+	fn.GFunction = func(L *lua.LState) int {
+		if th, ok := thread.(*lua.LState); ok && th.Parent != nil {
+			L.RaiseError("%s", errNotSuspended)
+		}
+		return resume(L)
+	}
+}
+
+// running returns the coroutine that runs; nil outside of any.
+func running(_ *state, L *lua.LState) int {
+	if L.Parent == nil {
+		return give(L, lua.LNil)
+	}
+	return give(L, L)
+}
+
+// maxYieldDepth is how many frames are looked through for the end of a coroutine.
+const maxYieldDepth = 64
+
+// crossesHost reports whether a function of the host is between the yield and
+// the start of its coroutine: the interpreter's loop is then there twice.
+func crossesHost() bool {
+	var pcs [maxYieldDepth]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	for loops := 0; ; {
+		frame, more := frames.Next()
+		name := frame.Function[strings.LastIndexByte(frame.Function, '/')+1:]
+		switch name {
+		case "gopher-lua.mainLoopWithContext":
+			if loops++; loops > 1 {
+				return true
+			}
+		case "gopher-lua.threadRun":
+			return false
+		}
+		if !more {
+			return true
+		}
+	}
+}

@@ -1,0 +1,297 @@
+package scripting
+
+import (
+	"errors"
+	"iter"
+	"slices"
+	"time"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"fwx/framework/completion"
+)
+
+var (
+	// errConnectionEnded is raised by the call in which a handler waits when
+	// its connection ends.
+	errConnectionEnded = errors.New("connection ended")
+	// errScriptEnded is raised by every call that waits when the filter ends.
+	errScriptEnded = errors.New("the filter is shutting down")
+	// errTooLong is raised in an on_close that keeps its connection too long.
+	errTooLong = errors.New("the handler took too long")
+)
+
+// task is a Lua function to be run on a fiber.
+type task struct {
+	name  string // of the handler, for logs
+	fn    *lua.LFunction
+	args  [5]lua.LValue
+	nargs int
+	conn  *conn  // on whose behalf; nil: the script's own
+	end   ending // told when it has returned or failed
+}
+
+// ending is told the result of a task, on the worker's loop.
+type ending interface {
+	taskEnded(result lua.LValue, err error)
+}
+
+// endingFunc lets a function be an ending.
+type endingFunc func(result lua.LValue, err error)
+
+func (f endingFunc) taskEnded(result lua.LValue, err error) { f(result, err) }
+
+// fiber is what handlers run on: a coroutine of Go, with a Lua thread of its own.
+// Waiting for an operation means to switch back to the worker's loop, with all of
+// the stack kept, that of the interpreter included; when the operation completes
+// the loop switches here again and the call returns. So a handler can wait
+// anywhere: in a pcall, a metamethod, an iterator or a coroutine of its own.
+//
+// A switch is no business of Go's scheduler, because the worker's goroutine is
+// locked to its thread: everything here runs on that one thread, one at a time.
+type fiber struct {
+	state  *state
+	thread *lua.LState
+	next   func() (struct{}, bool)
+	stop   func()
+	yield  func(struct{}) bool
+	uses   int
+
+	task    task
+	done    bool // the task has ended
+	result  lua.LValue
+	err     error
+	aborted error // what waiting raises from now on
+
+	// While others run.
+	left    int64       // of the budget
+	current *lua.LState // the thread that ran: a coroutine of the script, perhaps
+
+	// What it waits for.
+	op      *completion.Overlapped
+	waiting *completion.Overlapped // op, while it is in flight
+	sleep   *completion.Timer
+	parked  bool
+	waited  bool // parked since the task began
+	n       int
+	opErr   error
+}
+
+func newFiber(s *state) *fiber {
+	f := &fiber{state: s}
+	f.thread, _ = s.L.NewThread() // the main thread has no context to cancel
+	f.thread.SetContext(&s.meter)
+	f.next, f.stop = iter.Pull(f.run)
+	return f
+}
+
+// run is the life of the coroutine: one task after the other.
+func (f *fiber) run(yield func(struct{}) bool) {
+	f.yield = yield
+	for {
+		f.execute()
+		f.done = true
+		if !yield(struct{}{}) {
+			return
+		}
+	}
+}
+
+// execute runs the task.
+func (f *fiber) execute() {
+	t := f.thread
+	t.Push(f.task.fn)
+	for i := range f.task.nargs {
+		t.Push(f.task.args[i])
+	}
+	f.result = lua.LNil
+	f.err = t.PCall(f.task.nargs, 1, nil)
+	if f.err == nil {
+		f.result = t.Get(-1)
+	}
+	t.SetTop(0)
+}
+
+// await starts an operation and waits until it has completed. An error of
+// waiting itself is raised.
+func (s *state) await(L *lua.LState, start func(*completion.Overlapped) error) (n int, value any, err error) {
+	return s.awaitUnless(L, func(o *completion.Overlapped) (bool, error) { return false, start(o) })
+}
+
+// awaitUnless is await for an operation that may be done at once.
+func (s *state) awaitUnless(L *lua.LState, start func(*completion.Overlapped) (done bool, err error)) (n int, value any, err error) {
+	f := s.fiberOf(L)
+	if f.op == nil || f.op.InFlight() {
+		f.op = s.worker.CreateOverlapped()
+		if err := f.op.SetNotificationInterface((*fiberOperation)(f), nil); err != nil {
+			return 0, nil, err
+		}
+	}
+	if done, err := start(f.op); done || err != nil {
+		return 0, nil, err
+	}
+	f.waiting = f.op
+	f.park()
+	value = f.op.TakeValue()
+	if f.aborted != nil {
+		s.discard(value)
+		L.RaiseError("%s", f.aborted.Error())
+	}
+	return f.n, value, f.opErr
+}
+
+// fiberOf returns the fiber that runs, after the check that it may wait.
+func (s *state) fiberOf(L *lua.LState) *fiber {
+	f := s.running
+	if f == nil {
+		L.RaiseError("nothing can be waited for here")
+	}
+	if f.aborted == nil && f.task.conn != nil && f.task.conn.over() && f.task.name != handlerClose {
+		f.aborted = errConnectionEnded
+	}
+	if f.aborted != nil {
+		L.RaiseError("%s", f.aborted.Error())
+	}
+	return f
+}
+
+// awaitTimer waits for a time.
+func (s *state) awaitTimer(L *lua.LState, d time.Duration) {
+	f := s.fiberOf(L)
+	if f.sleep == nil {
+		f.sleep = s.worker.NewTimer(f.wake)
+	}
+	f.sleep.Reset(d)
+	f.park()
+	if f.aborted != nil {
+		L.RaiseError("%s", f.aborted.Error())
+	}
+}
+
+// park switches to the worker's loop until wake. The budget starts anew: it
+// bounds how long others must wait, and they do not now.
+func (f *fiber) park() {
+	f.parked, f.waited = true, true
+	if !f.yield(struct{}{}) {
+		f.aborted = errScriptEnded
+	}
+	f.parked = false
+	if f.aborted == nil {
+		f.state.meter.set(f.state.filter.settings.Budget)
+	}
+}
+
+// fiberOperation is a fiber as the notification of the operation it waits for.
+type fiberOperation fiber
+
+// CompleteAsyncIO resumes the fiber.
+func (o *fiberOperation) CompleteAsyncIO(_ bool, n int, err error, overlapped *completion.Overlapped, _ any) {
+	f := (*fiber)(o)
+	if f.waiting != overlapped {
+		f.state.discard(overlapped.TakeValue()) // the fiber was ended without it
+		return
+	}
+	f.waiting, f.n, f.opErr = nil, n, err
+	f.wake()
+}
+
+// wake switches to a fiber that waits. Only the worker's loop may do so.
+func (f *fiber) wake() {
+	if f.parked {
+		f.state.enter(f)
+		f.state.settle(f)
+	}
+}
+
+// abort makes the call in which a fiber waits raise an error, and all later
+// ones. What it waits for is cancelled; the fiber goes on when that has ended,
+// because until then its buffer is in use.
+func (f *fiber) abort(err error) {
+	if f.done || f.aborted != nil {
+		return
+	}
+	f.aborted = err
+	if !f.parked {
+		return
+	}
+	if f.waiting != nil {
+		_ = f.waiting.Cancel() // it may have completed; its notification comes anyway
+		return
+	}
+	if f.sleep != nil {
+		f.sleep.Stop()
+	}
+	_ = f.state.worker.Post(f.wake) // closed: shutdown stops it
+}
+
+// start runs a task; its end is told when it has ended, which may be now.
+func (s *state) start(t task) {
+	f := s.takeFiber()
+	f.task, f.done, f.waited, f.aborted = t, false, false, nil
+	f.left, f.current = s.filter.settings.Budget, f.thread
+	if s.closing {
+		f.aborted = errScriptEnded
+	}
+	s.enter(f)
+	s.settle(f)
+}
+
+// enter switches to a fiber and comes back when it waits or has ended. It may be
+// called on another fiber, to start a task.
+func (s *state) enter(f *fiber) {
+	outer, left, current := s.running, s.meter.left, s.L.G.CurrentThread
+	s.running, s.L.G.CurrentThread = f, f.current
+	s.meter.set(f.left)
+	f.next()
+	f.left, f.current = s.meter.left, s.L.G.CurrentThread
+	s.running, s.L.G.CurrentThread = outer, current
+	s.meter.set(left)
+}
+
+// settle takes the result of a fiber whose task has ended, or notes that it waits.
+func (s *state) settle(f *fiber) {
+	t, result, err := f.task, f.result, f.err
+	if !f.done {
+		s.active[f] = struct{}{}
+		if t.conn != nil && !slices.Contains(t.conn.waiting, f) {
+			t.conn.waiting = append(t.conn.waiting, f)
+		}
+		return
+	}
+	if f.waited {
+		delete(s.active, f)
+		if t.conn != nil {
+			t.conn.waiting = slices.DeleteFunc(t.conn.waiting, func(other *fiber) bool { return other == f })
+		}
+	}
+	s.release(f)
+	t.end.taskEnded(result, err)
+	if s.closing {
+		s.checkEnded()
+	}
+}
+
+const (
+	maxIdleFibers = 64
+	maxFiberUses  = 1 << 16 // a Lua stack that has grown never shrinks
+)
+
+func (s *state) takeFiber() *fiber {
+	if n := len(s.idle); n > 0 {
+		f := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		return f
+	}
+	return newFiber(s)
+}
+
+func (s *state) release(f *fiber) {
+	failed := f.err != nil
+	f.task, f.result, f.err = task{}, nil, nil
+	f.uses++
+	if failed || s.closing || len(s.idle) >= maxIdleFibers || f.uses >= maxFiberUses {
+		f.stop()
+		return
+	}
+	s.idle = append(s.idle, f)
+}

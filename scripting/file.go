@@ -1,0 +1,400 @@
+package scripting
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"fwx/framework/completion"
+)
+
+// file is an open file of a script.
+type file struct {
+	state *state
+	owner *conn // with which it is closed; nil: the state
+	path  string
+	grant *grant
+	name  string // beneath the grant
+
+	handle   *completion.Handle
+	appender *completion.Appender // instead, in mode "a"
+	lost     string               // why it was closed, if the script did not
+}
+
+// fileModes are the modes in which a file can be opened.
+var fileModes = map[string]struct {
+	flags int
+	needs []mode
+}{
+	"r":  {os.O_RDONLY, []mode{reading}},
+	"r+": {os.O_RDWR, []mode{reading, writing}},
+	"w":  {os.O_WRONLY | os.O_CREATE | os.O_TRUNC, []mode{writing}},
+	"w+": {os.O_RDWR | os.O_CREATE | os.O_TRUNC, []mode{reading, writing}},
+	"a":  {os.O_WRONLY | os.O_CREATE | os.O_APPEND, []mode{writing}},
+}
+
+const (
+	modeRead   = "r"
+	modeAppend = "a"
+	knownModes = `"r", "r+", "w", "w+" or "a"`
+)
+
+var fileMethods = []binding{
+	{"read", fileRead},
+	{"read_all", fileReadAll},
+	{"write", fileWrite},
+	{"append", fileAppend},
+	{"sync", fileSync},
+	{"stat", fileStat},
+	{"close", fileClose},
+}
+
+var fileFunctions = []binding{
+	{"open", fileOpen},
+	{"read", readPath},
+	{"write", writePath},
+	{"rename", renamePath},
+	{"remove", removePath},
+	{"list", listPath},
+	{"stat", statPath},
+	{"mkdir", makeFolder},
+	{"watch", watchPath},
+}
+
+// newFile resolves a path for a mode of opening.
+func (s *state) newFile(path, how string) (*file, int, error) {
+	m := fileModes[how]
+	f := &file{state: s, path: path}
+	for _, need := range m.needs {
+		var err error
+		if f.grant, f.name, err = s.filter.access.find(need, path); err != nil {
+			return nil, 0, err
+		}
+	}
+	return f, m.flags, nil
+}
+
+// argMode returns an argument that is a mode of opening; "r" if it is missing.
+func argMode(L *lua.LState, n int) string {
+	if L.Get(n) == lua.LNil {
+		return modeRead
+	}
+	how := argString(L, n)
+	if _, ok := fileModes[how]; !ok {
+		L.ArgError(n, fmt.Sprintf("mode %s expected, got %q", knownModes, how))
+	}
+	return how
+}
+
+// openHandle opens a file and hooks it to the port.
+func (s *state) openHandle(L *lua.LState, path, how string) (*file, error) {
+	f, flags, err := s.newFile(path, how)
+	if err != nil {
+		return nil, err
+	}
+	_, value, err := s.await(L, func(o *completion.Overlapped) error {
+		return s.worker.OpenFile(o, f.grant.root, f.name, flags, defaultFileMode)
+	})
+	if err != nil {
+		return nil, explain("open", path, err)
+	}
+	f.handle, _ = value.(*completion.Handle)
+	f.owner = s.track(f)
+	return f, nil
+}
+
+func (s *state) openAppender(L *lua.LState, path string) (*file, error) {
+	f, _, err := s.newFile(path, modeAppend)
+	if err != nil {
+		return nil, err
+	}
+	_, value, err := s.await(L, func(o *completion.Overlapped) error {
+		return s.worker.OpenAppender(o, f.grant.root, f.name, defaultFileMode)
+	})
+	if err != nil {
+		return nil, explain("open", path, err)
+	}
+	f.appender, _ = value.(*completion.Appender)
+	f.owner = s.track(f)
+	return f, nil
+}
+
+func fileOpen(s *state, L *lua.LState) int {
+	path, how := argString(L, 1), argMode(L, 2)
+	open := func() (*file, error) { return s.openHandle(L, path, how) }
+	if how == modeAppend {
+		open = func() (*file, error) { return s.openAppender(L, path) }
+	}
+	f, err := open()
+	if err != nil {
+		return giveError(L, err)
+	}
+	return give(L, s.object(s.types.file, f))
+}
+
+// release closes a file that the script has left open.
+func (f *file) release() {
+	f.lost = "the filter is shutting down"
+	if f.owner != nil {
+		f.lost = "it was opened in a handler of a connection that has ended: open files that are to last in on_init"
+	}
+	f.close()
+}
+
+func (f *file) close() {
+	f.state.untrack(f, f.owner)
+	if f.handle != nil {
+		_ = f.handle.Close() // an error means that it is closed
+		f.handle = nil
+	}
+	if f.appender != nil {
+		f.state.closeAppender(f.appender)
+		f.appender = nil
+	}
+}
+
+// closed returns the error of using a file that is closed; nil if it is open.
+func (f *file) closed() error {
+	if f.handle != nil || f.appender != nil {
+		return nil
+	}
+	message := f.path + " is closed"
+	if f.lost != "" {
+		message += ": " + f.lost
+	}
+	return &codedError{message, codeClosed}
+}
+
+// argFile returns the file that a method is called on; the error says that it is closed.
+func argFile(L *lua.LState) (*file, error) {
+	f := argObject[*file](L, 1, "file")
+	return f, f.closed()
+}
+
+// argHandle is argFile for a file that is not one to append to.
+func argHandle(L *lua.LState, method string) (*file, error) {
+	f, err := argFile(L)
+	if f.appender != nil {
+		L.RaiseError(`%s was opened with mode "a": it can be appended to, not %s`, f.path, method)
+	}
+	return f, err
+}
+
+func fileRead(s *state, L *lua.LState) int {
+	f, err := argHandle(L, "read")
+	offset, n := argInteger(L, 2, 0, maxExact), argInteger(L, 3, 0, maxStringSize)
+	if err != nil {
+		return giveError(L, err)
+	}
+	if n == 0 {
+		return give(L, lua.LString(""))
+	}
+	data, err := s.readAt(L, f, offset, make([]byte, n))
+	switch {
+	case errors.Is(err, completion.ErrHandleEOF):
+		return give(L, lua.LNil)
+	case err != nil:
+		return giveError(L, explain("read", f.path, err))
+	}
+	return s.giveBytes(L, data)
+}
+
+// readAt reads what fits into buf.
+func (s *state) readAt(L *lua.LState, f *file, offset int64, buf []byte) ([]byte, error) {
+	n, _, err := s.await(L, func(o *completion.Overlapped) error {
+		ov, err := o.GetOverlapped()
+		if err != nil {
+			return err
+		}
+		ov.Offset = offset
+		return f.handle.ReadFile(ov, buf)
+	})
+	return buf[:n], err
+}
+
+func fileReadAll(s *state, L *lua.LState) int {
+	f, err := argHandle(L, "read")
+	limit := optInteger(L, 2, 0, maxStringSize, maxStringSize)
+	if err != nil {
+		return giveError(L, err)
+	}
+	return s.giveAll(L, f, int(limit))
+}
+
+// firstRead is the first buffer of read_all.
+const firstRead = 16 << 10
+
+// giveAll returns a whole file to the script.
+func (s *state) giveAll(L *lua.LState, f *file, limit int) int {
+	var all []byte
+	for {
+		if len(all) == cap(all) {
+			all = append(make([]byte, 0, max(firstRead, 2*cap(all))), all...)
+		}
+		part, err := s.readAt(L, f, int64(len(all)), all[len(all):cap(all)])
+		if errors.Is(err, completion.ErrHandleEOF) {
+			return s.giveBytes(L, all)
+		}
+		if err != nil {
+			return giveError(L, explain("read", f.path, err))
+		}
+		all = all[:len(all)+len(part)]
+		if len(all) > limit {
+			return giveError(L, &codedError{fmt.Sprintf("read %s: it is larger than %d bytes", f.path, limit), "EFBIG"})
+		}
+		if err := f.closed(); err != nil { // while it was being read
+			return giveError(L, err)
+		}
+	}
+}
+
+func fileWrite(s *state, L *lua.LState) int {
+	f, err := argHandle(L, "written at an offset")
+	offset, data := argInteger(L, 2, 0, maxExact), argBytes(L, 3)
+	if err != nil {
+		return giveError(L, err)
+	}
+	if len(data) == 0 {
+		return give(L, lua.LNumber(0))
+	}
+	n, _, err := s.await(L, func(o *completion.Overlapped) error {
+		ov, err := o.GetOverlapped()
+		if err != nil {
+			return err
+		}
+		ov.Offset = offset
+		return f.handle.WriteFile(ov, data)
+	})
+	if err != nil {
+		return giveError(L, explain("write", f.path, err))
+	}
+	return give(L, lua.LNumber(n))
+}
+
+// fileAppend appends a record. It waits only when the file's queue is full.
+func fileAppend(s *state, L *lua.LState) int {
+	f, err := argFile(L)
+	record := argBytes(L, 2)
+	if err != nil {
+		return giveError(L, err)
+	}
+	if f.appender == nil {
+		L.RaiseError(`%s was opened to be read or written: append wants mode "a"`, f.path)
+	}
+	if len(record) == 0 {
+		return give(L, lua.LTrue)
+	}
+	s.meter.chargeBytes(len(record))
+	return giveDone(L, explain("append to", f.path, s.appendRecord(L, f, record)))
+}
+
+func (s *state) appendRecord(L *lua.LState, f *file, record []byte) error {
+	_, _, err := s.awaitUnless(L, func(o *completion.Overlapped) (bool, error) { return f.appender.Append(o, record) })
+	return err
+}
+
+func fileSync(s *state, L *lua.LState) int {
+	f, err := argHandle(L, "synced: it is written as soon as the disk takes it")
+	if err != nil {
+		return giveError(L, err)
+	}
+	_, _, err = s.await(L, f.handle.Sync)
+	return giveDone(L, explain("sync", f.path, err))
+}
+
+func fileStat(s *state, L *lua.LState) int {
+	f, err := argFile(L)
+	if err != nil {
+		return giveError(L, err)
+	}
+	return s.giveStat(L, f.grant, f.name, f.path)
+}
+
+// fileClose closes a file. To close it again does nothing.
+func fileClose(_ *state, L *lua.LState) int {
+	argObject[*file](L, 1, "file").close()
+	return give(L, lua.LTrue)
+}
+
+func fileToString(_ *state, L *lua.LState) int {
+	f := argObject[*file](L, 1, "file")
+	text := "file " + f.path
+	if f.closed() != nil {
+		text += " (closed)"
+	}
+	return give(L, lua.LString(text))
+}
+
+// readPath reads a whole file.
+func readPath(s *state, L *lua.LState) int {
+	path, limit := argString(L, 1), optInteger(L, 2, 0, maxStringSize, maxStringSize)
+	f, err := s.openHandle(L, path, modeRead)
+	if err != nil {
+		return giveError(L, err)
+	}
+	defer f.close()
+	return s.giveAll(L, f, int(limit))
+}
+
+// writePath makes a file have a content: it is written beside it and renamed, so
+// that whoever reads it finds the old content or the new, never a part.
+func writePath(s *state, L *lua.LState) int {
+	path, data := argString(L, 1), argBytes(L, 2)
+	g, name, err := s.filter.access.find(writing, path)
+	if err != nil {
+		return giveError(L, err)
+	}
+	_, err = s.block(L, func() (any, error) { return nil, replaceFile(g.os, name, data) })
+	return giveDone(L, explain("write", path, err))
+}
+
+// block runs what the system can only do in a blocking way, on a thread of the
+// port's pool, and waits for it.
+func (s *state) block(L *lua.LState, f func() (any, error)) (any, error) {
+	_, value, err := s.await(L, func(o *completion.Overlapped) error { return s.worker.RunBlocking(o, f) })
+	return value, err
+}
+
+// replaceFile writes a file beside the one of that name and renames it.
+func replaceFile(root *os.Root, name string, data []byte) error {
+	if info, err := root.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return writeInPlace(root, name, data) // a FIFO or device is not replaced
+	}
+	temporary, f, err := createBeside(root, name)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = root.Rename(temporary, name)
+	}
+	if err != nil {
+		_ = root.Remove(temporary) // the first error is the one to tell
+	}
+	return err
+}
+
+func writeInPlace(root *os.Root, name string, data []byte) error {
+	f, err := root.OpenFile(name, os.O_WRONLY, defaultFileMode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
+}
+
+// maxTemporary bounds the search for a name that is free.
+const maxTemporary = 100
+
+func createBeside(root *os.Root, name string) (string, *os.File, error) {
+	for i := 0; ; i++ {
+		temporary := fmt.Sprintf("%s.%d.tmp", strings.TrimSuffix(name, "/"), i)
+		f, err := root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, defaultFileMode)
+		if err == nil || !errors.Is(err, os.ErrExist) || i == maxTemporary {
+			return temporary, f, err
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package scripting
+
+import (
+	"errors"
+	"time"
+)
+
+var (
+	// errBudget ends a handler that does not let others run.
+	errBudget = errors.New("the instruction budget is spent")
+	// errTime ends one whose few instructions take for ever.
+	errTime = errors.New("the handler has held its worker for " + timeLimit.String())
+)
+
+const (
+	// stallLimit is how long a handler may hold its worker before the log tells.
+	stallLimit = 100 * time.Millisecond
+	// timeLimit is how long it may do so at all. It is there for what the count of
+	// instructions does not see: a comparison of huge strings, a table of holes.
+	timeLimit = 5 * time.Second
+	// clockInterval is how many instructions lie between two looks at the clock.
+	clockInterval = 64
+)
+
+// meter counts the instructions of a handler. The interpreter asks a context
+// before each instruction whether it is done, so a context that counts how often
+// it is asked is an exact and repeatable measure, and cheaper than a clock.
+//
+// All threads of a state share its meter; entering a fiber sets it to what that
+// fiber has left. Once spent it stays so until then: an error that the script
+// catches comes again with the next instruction.
+type meter struct {
+	left  int64
+	err   error                    // why it is spent, if not for the instructions
+	since time.Time                // of the handler's turn; zero: it has just begun
+	told  bool                     // that it takes long
+	stall func(held time.Duration) // tells it
+}
+
+// spent is a channel that is always ready.
+var spent = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// Done counts one instruction.
+func (m *meter) Done() <-chan struct{} {
+	m.left--
+	if m.left%clockInterval == 0 {
+		m.look()
+	}
+	if m.left >= 0 {
+		return nil
+	}
+	return spent
+}
+
+// set begins or continues a turn with so many instructions left.
+func (m *meter) set(left int64) {
+	m.left, m.err, m.since, m.told = left, nil, time.Time{}, false
+}
+
+// look looks at the clock. The first look of a turn, which most never reach,
+// starts it.
+func (m *meter) look() {
+	if m.since.IsZero() {
+		m.since = time.Now()
+		return
+	}
+	held := time.Since(m.since)
+	if held > stallLimit && !m.told {
+		m.told = true
+		m.stall(held)
+	}
+	if held > timeLimit && m.left >= 0 {
+		m.left, m.err = -1, errTime
+	}
+}
+
+// charge counts work that a function of the host does for the script, which the
+// interpreter does not see.
+func (m *meter) charge(instructions int) { m.left -= int64(instructions) }
+
+// bytesPerInstruction is how much copying counts as one instruction.
+const bytesPerInstruction = 64
+
+// chargeBytes counts the copying of so many bytes.
+func (m *meter) chargeBytes(n int) { m.charge(n / bytesPerInstruction) }
+
+// Err says why the meter is spent.
+func (m *meter) Err() error {
+	if m.err != nil {
+		return m.err
+	}
+	return errBudget
+}
+
+// Deadline says that there is none: time does not matter, instructions do.
+func (m *meter) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
+
+// Value has nothing.
+func (m *meter) Value(any) any { return nil }

@@ -1,0 +1,390 @@
+package scripting
+
+import "errors"
+
+// The patterns of Lua, matched as its own library does it, with a difference: the
+// steps are counted. A pattern such as ".-.-.-x" takes the fourth power of the
+// subject's length in steps, all in one instruction of the script.
+
+const (
+	maxCaptures     = 32
+	maxPatternDepth = 200 // of items that the matcher recurses on
+	patternEscape   = '%'
+	patternSpecials = "^$*+?.([%-"
+)
+
+// What a capture's length says, if it is none.
+const (
+	captureOpen     = -1 // not closed yet
+	capturePosition = -2 // "()": the position is what is captured
+)
+
+// errPatternBudget ends a match that has used up the budget.
+var errPatternBudget = errors.New("the instruction budget is spent in matching a pattern")
+
+type capture struct{ start, length int }
+
+// matcher matches one pattern against one subject. Mistakes in the pattern are
+// panics of type patternError, which pass through find only.
+type matcher struct {
+	subject, pattern string
+	level            int // captures begun
+	captures         [maxCaptures]capture
+	depth            int
+	steps, limit     int
+}
+
+type patternError struct{ err error }
+
+func (m *matcher) fail(message string) { panic(patternError{errors.New(message)}) }
+
+// noMatch is the end of a match that there is not.
+const noMatch = -1
+
+// find looks for the first match from a position on, and returns where it begins
+// and ends; noMatch for none.
+func (m *matcher) find(from int) (start, end int, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			failed, ok := r.(patternError)
+			if !ok {
+				panic(r)
+			}
+			start, end, err = noMatch, noMatch, failed.err
+		}
+	}()
+	p := 0
+	anchored := len(m.pattern) > 0 && m.pattern[0] == '^'
+	if anchored {
+		p = 1
+	}
+	for s := from; s <= len(m.subject); s++ {
+		m.level, m.depth = 0, 0
+		if e := m.match(s, p); e != noMatch {
+			return s, e, nil
+		}
+		if anchored {
+			break
+		}
+	}
+	return noMatch, noMatch, nil
+}
+
+// step counts one step.
+func (m *matcher) step() {
+	m.steps++
+	if m.steps > m.limit {
+		panic(patternError{errPatternBudget})
+	}
+}
+
+// match matches the pattern from p on at s, and returns the end.
+func (m *matcher) match(s, p int) int {
+	if m.depth++; m.depth > maxPatternDepth {
+		m.fail("pattern too complex")
+	}
+	defer func() { m.depth-- }()
+	for p < len(m.pattern) {
+		m.step()
+		switch c := m.pattern[p]; {
+		case c == '(':
+			return m.open(s, p)
+		case c == ')':
+			return m.close(s, p+1)
+		case c == '$' && p+1 == len(m.pattern):
+			if s == len(m.subject) {
+				return s
+			}
+			return noMatch
+		case c == patternEscape && p+1 < len(m.pattern) && m.pattern[p+1] == 'b':
+			if s, p = m.balance(s, p+2), p+4; s == noMatch {
+				return noMatch
+			}
+		case c == patternEscape && p+1 < len(m.pattern) && m.pattern[p+1] == 'f':
+			if p = m.frontier(s, p+2); p == noMatch {
+				return noMatch
+			}
+		case c == patternEscape && p+1 < len(m.pattern) && '0' <= m.pattern[p+1] && m.pattern[p+1] <= '9':
+			if s, p = m.back(s, m.pattern[p+1]), p+2; s == noMatch {
+				return noMatch
+			}
+		default:
+			done, next, after := m.item(s, p)
+			if done {
+				return next
+			}
+			s, p = next, after
+		}
+	}
+	return s
+}
+
+// item matches a single character and what repeats it. Unless that ends the
+// match it returns where to go on.
+func (m *matcher) item(s, p int) (done bool, next, after int) {
+	end := m.classEnd(p)
+	suffix := byte(0)
+	if end < len(m.pattern) {
+		suffix = m.pattern[end]
+	}
+	switch suffix {
+	case '?':
+		if s < len(m.subject) && m.single(m.subject[s], p, end) {
+			if e := m.match(s+1, end+1); e != noMatch {
+				return true, e, 0
+			}
+		}
+		return false, s, end + 1
+	case '*':
+		return true, m.longest(s, p, end), 0
+	case '+':
+		if s >= len(m.subject) || !m.single(m.subject[s], p, end) {
+			return true, noMatch, 0
+		}
+		return true, m.longest(s+1, p, end), 0
+	case '-':
+		return true, m.shortest(s, p, end), 0
+	}
+	if s >= len(m.subject) || !m.single(m.subject[s], p, end) {
+		return true, noMatch, 0
+	}
+	return false, s + 1, end
+}
+
+// longest matches as many as there are, and then fewer.
+func (m *matcher) longest(s, p, end int) int {
+	n := 0
+	for s+n < len(m.subject) && m.single(m.subject[s+n], p, end) {
+		m.step()
+		n++
+	}
+	for ; n >= 0; n-- {
+		if e := m.match(s+n, end+1); e != noMatch {
+			return e
+		}
+	}
+	return noMatch
+}
+
+// shortest matches none, and then more.
+func (m *matcher) shortest(s, p, end int) int {
+	for {
+		if e := m.match(s, end+1); e != noMatch {
+			return e
+		}
+		if s >= len(m.subject) || !m.single(m.subject[s], p, end) {
+			return noMatch
+		}
+		m.step()
+		s++
+	}
+}
+
+// classEnd returns the end of the class that begins at p.
+func (m *matcher) classEnd(p int) int {
+	c := m.pattern[p]
+	p++
+	switch c {
+	case patternEscape:
+		if p >= len(m.pattern) {
+			m.fail("malformed pattern (ends with '%')")
+		}
+		return p + 1
+	case '[':
+		if p < len(m.pattern) && m.pattern[p] == '^' {
+			p++
+		}
+		for first := true; first || m.at(p) != ']'; first = false { // a "]" that comes first is itself
+			if m.at(p) == patternEscape {
+				p++
+				m.at(p)
+			}
+			p++
+		}
+		return p + 1
+	}
+	return p
+}
+
+// at returns a byte of the pattern within a set.
+func (m *matcher) at(p int) byte {
+	if p >= len(m.pattern) {
+		m.fail("malformed pattern (missing ']')")
+	}
+	return m.pattern[p]
+}
+
+// single reports whether a byte is in the class from p to end.
+func (m *matcher) single(c byte, p, end int) bool {
+	switch m.pattern[p] {
+	case '.':
+		return true
+	case patternEscape:
+		return inClass(c, m.pattern[p+1])
+	case '[':
+		return m.inSet(c, p+1, end-1)
+	}
+	return m.pattern[p] == c
+}
+
+// inSet reports whether a byte is in the set whose elements are from p to end.
+func (m *matcher) inSet(c byte, p, end int) bool {
+	is := true
+	if m.pattern[p] == '^' {
+		is = false
+		p++
+	}
+	for p < end {
+		m.step()
+		switch {
+		case m.pattern[p] == patternEscape:
+			if inClass(c, m.pattern[p+1]) {
+				return is
+			}
+			p += 2
+		case p+2 < end && m.pattern[p+1] == '-':
+			if m.pattern[p] <= c && c <= m.pattern[p+2] {
+				return is
+			}
+			p += 3
+		default:
+			if m.pattern[p] == c {
+				return is
+			}
+			p++
+		}
+	}
+	return !is
+}
+
+// inClass reports whether a byte is in the class of a letter, or is the letter.
+func inClass(c, class byte) bool {
+	var is bool
+	switch class | 0x20 {
+	case 'a':
+		is = isLetter(c)
+	case 'c':
+		is = c < ' ' || c == 0x7f
+	case 'd':
+		is = isDigit(c)
+	case 'l':
+		is = 'a' <= c && c <= 'z'
+	case 'p':
+		is = ' ' < c && c < 0x7f && !isLetter(c) && !isDigit(c)
+	case 's':
+		is = c == ' ' || '\t' <= c && c <= '\r'
+	case 'u':
+		is = 'A' <= c && c <= 'Z'
+	case 'w':
+		is = isLetter(c) || isDigit(c)
+	case 'x':
+		is = isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f'
+	case 'z':
+		is = c == 0
+	default:
+		return class == c
+	}
+	if !isLetter(class) {
+		return class == c
+	}
+	return is == (class&0x20 != 0)
+}
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// open begins a capture.
+func (m *matcher) open(s, p int) int {
+	if m.level >= maxCaptures {
+		m.fail("too many captures")
+	}
+	length, after := captureOpen, p+1
+	if after < len(m.pattern) && m.pattern[after] == ')' {
+		length, after = capturePosition, after+1
+	}
+	m.captures[m.level] = capture{s, length}
+	m.level++
+	e := m.match(s, after)
+	if e == noMatch {
+		m.level--
+	}
+	return e
+}
+
+// close ends the capture that was begun last.
+func (m *matcher) close(s, p int) int {
+	for i := m.level - 1; i >= 0; i-- {
+		if m.captures[i].length != captureOpen {
+			continue
+		}
+		m.captures[i].length = s - m.captures[i].start
+		e := m.match(s, p)
+		if e == noMatch {
+			m.captures[i].length = captureOpen
+		}
+		return e
+	}
+	m.fail("invalid pattern capture")
+	return noMatch
+}
+
+// balance matches "%bxy" and returns the end.
+func (m *matcher) balance(s, p int) int {
+	if p+1 >= len(m.pattern) {
+		m.fail("unbalanced pattern")
+	}
+	opening, closing := m.pattern[p], m.pattern[p+1]
+	if s >= len(m.subject) || m.subject[s] != opening {
+		return noMatch
+	}
+	depth := 1
+	for s++; s < len(m.subject); s++ {
+		m.step()
+		switch m.subject[s] {
+		case closing:
+			if depth--; depth == 0 {
+				return s + 1
+			}
+		case opening:
+			depth++
+		}
+	}
+	return noMatch
+}
+
+// frontier matches "%f[set]" and returns where the pattern goes on.
+func (m *matcher) frontier(s, p int) int {
+	if p >= len(m.pattern) || m.pattern[p] != '[' {
+		m.fail("missing '[' after '%f' in pattern")
+	}
+	end := m.classEnd(p)
+	var before, here byte
+	if s > 0 {
+		before = m.subject[s-1]
+	}
+	if s < len(m.subject) {
+		here = m.subject[s]
+	}
+	if m.inSet(before, p+1, end-1) || !m.inSet(here, p+1, end-1) {
+		return noMatch
+	}
+	return end
+}
+
+// back matches what a capture has captured, and returns the end.
+func (m *matcher) back(s int, digit byte) int {
+	i := int(digit) - '1'
+	if i < 0 || i >= m.level || m.captures[i].length == captureOpen {
+		m.fail("invalid capture index")
+	}
+	text := ""
+	if c := m.captures[i]; c.length > 0 {
+		text = m.subject[c.start : c.start+c.length]
+	}
+	m.steps += len(text) / bytesPerInstruction
+	if len(m.subject)-s < len(text) || m.subject[s:s+len(text)] != text {
+		return noMatch
+	}
+	return s + len(text)
+}

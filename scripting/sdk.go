@@ -1,0 +1,212 @@
+package scripting
+
+import (
+	lua "github.com/yuin/gopher-lua"
+
+	"fwx/framework/completion"
+)
+
+// firewall is fwx.firewall: the completion port in the shape of the filter SDK,
+// where operations are started and a function is notified of their end.
+type firewall struct{}
+
+var firewallMethods = []binding{
+	{"hook_to_completion_port", hookToCompletionPort},
+	{"create_overlapped", createOverlapped},
+	{"post_task_completion", postTaskCompletion},
+}
+
+var handleMethods = []binding{
+	{"read_file", handleRead},
+	{"write_file", handleWrite},
+	{"close", handleClose},
+}
+
+var overlappedMethods = []binding{
+	{"set_notification_interface", setNotification},
+	{"get_overlapped", getOverlapped},
+	{"data", overlappedData},
+	{"cancel", overlappedCancel},
+}
+
+// startedMethods are those of what get_overlapped returns.
+var startedMethods = []binding{
+	{"data", overlappedData},
+	{"cancel", overlappedCancel},
+}
+
+// overlapped is an asynchronous operation of a script.
+type overlapped struct {
+	state  *state
+	object *lua.LUserData
+	o      *completion.Overlapped
+	ov     *completion.OVERLAPPED
+	notify *lua.LFunction
+	user   lua.LValue
+	data   lua.LValue
+}
+
+// started is an overlapped that get_overlapped has made ready, its OVERLAPPED.
+type started struct{ *overlapped }
+
+// hookToCompletionPort opens a file and hooks it to the port.
+func hookToCompletionPort(s *state, L *lua.LState) int {
+	argObject[firewall](L, 1, "fwx.firewall")
+	f, err := s.openHandle(L, argString(L, 2), argMode(L, 3))
+	if err != nil {
+		return giveError(L, err)
+	}
+	return give(L, s.object(s.types.handle, f))
+}
+
+func createOverlapped(s *state, L *lua.LState) int {
+	argObject[firewall](L, 1, "fwx.firewall")
+	v := &overlapped{state: s, o: s.worker.CreateOverlapped(), data: lua.LNil}
+	v.object = s.object(s.types.overlapped, v)
+	return give(L, v.object)
+}
+
+// setNotification names the function that is called when an operation has ended,
+// and a value for it.
+func setNotification(_ *state, L *lua.LState) int {
+	v := argObject[*overlapped](L, 1, "overlapped")
+	fn, user := argFunction(L, 2), L.Get(3)
+	if err := v.o.SetNotificationInterface(v, nil); err != nil {
+		return giveError(L, err)
+	}
+	v.notify, v.user = fn, user
+	return give(L, lua.LTrue)
+}
+
+// getOverlapped returns what an operation is started with, with its offset set.
+func getOverlapped(s *state, L *lua.LState) int {
+	v := argObject[*overlapped](L, 1, "overlapped")
+	offset := int64(0)
+	if t, ok := L.Get(2).(*lua.LTable); ok {
+		L.Push(t.RawGetString("offset"))
+		offset = optInteger(L, L.GetTop(), 0, maxExact, 0)
+	}
+	ov, err := v.o.GetOverlapped()
+	if err != nil {
+		if v.notify == nil {
+			L.RaiseError("%s", err.Error())
+		}
+		return giveError(L, err)
+	}
+	ov.Offset = offset
+	v.ov = ov
+	return give(L, s.object(s.types.started, started{v}))
+}
+
+func argStarted(L *lua.LState) *overlapped {
+	return argObject[started](L, 2, "what get_overlapped returned").overlapped
+}
+
+// argEither returns the overlapped that a method of either class is called on.
+func argEither(L *lua.LState) *overlapped {
+	if v, ok := userValue(L.Get(1)).(started); ok {
+		return v.overlapped
+	}
+	return argObject[*overlapped](L, 1, "overlapped")
+}
+
+func argHooked(L *lua.LState) (*file, error) {
+	f := argObject[*file](L, 1, "handle")
+	return f, f.closed()
+}
+
+// handleRead starts to read; the notification finds the data in the overlapped.
+func handleRead(_ *state, L *lua.LState) int {
+	f, err := argHooked(L)
+	v, n := argStarted(L), argInteger(L, 3, 1, maxStringSize)
+	if err == nil {
+		v.data = lua.LNil
+		err = v.begun(f.handle.ReadFile(v.ov, make([]byte, n)))
+	}
+	return giveDone(L, err)
+}
+
+// handleWrite starts to write. A chunk is copied: the write may last longer.
+func handleWrite(s *state, L *lua.LState) int {
+	f, err := argHooked(L)
+	v, data := argStarted(L), argBytes(L, 3)
+	if _, ok := userValue(L.Get(3)).(*chunk); ok {
+		data = append([]byte(nil), data...)
+		s.meter.chargeBytes(len(data))
+	}
+	if err == nil {
+		v.data = lua.LNil
+		err = v.begun(f.handle.WriteFile(v.ov, data))
+	}
+	return giveDone(L, err)
+}
+
+// begun counts an operation that has been started, so that the state does not end
+// before its notification.
+func (v *overlapped) begun(err error) error {
+	if err == nil {
+		v.state.pending++
+	}
+	return err
+}
+
+func handleClose(_ *state, L *lua.LState) int {
+	argObject[*file](L, 1, "handle").close()
+	return give(L, lua.LTrue)
+}
+
+// CompleteAsyncIO runs the function that is to be notified.
+func (v *overlapped) CompleteAsyncIO(success bool, bytes int, err error, o *completion.Overlapped, _ any) {
+	s := v.state
+	if s.L == nil { // ended by force
+		return
+	}
+	s.pending--
+	if data := o.Data(); err == nil && data != nil {
+		v.data = textOf(data)
+	}
+	message := lua.LNil
+	if err != nil {
+		message = lua.LString(err.Error())
+	}
+	s.start(task{
+		name: "notification", fn: v.notify, nargs: 5, end: s.background("notification"),
+		args: [5]lua.LValue{lua.LBool(success), lua.LNumber(bytes), message, v.object, v.user},
+	})
+}
+
+// overlappedData returns what a read has read.
+func overlappedData(s *state, L *lua.LState) int {
+	v := argEither(L)
+	if text, ok := v.data.(lua.LString); ok {
+		s.meter.chargeBytes(len(text))
+	}
+	return give(L, v.data)
+}
+
+// overlappedCancel asks for the end of the operation; the notification comes.
+func overlappedCancel(_ *state, L *lua.LState) int { return giveDone(L, argEither(L).o.Cancel()) }
+
+// posted is a function that a script has posted to the port.
+type posted struct {
+	state *state
+	fn    *lua.LFunction
+	user  lua.LValue
+}
+
+// CompleteTask runs the function.
+func (p *posted) CompleteTask(any) {
+	if p.state.closing || p.state.L == nil {
+		return
+	}
+	p.state.start(task{
+		name: "posted task", fn: p.fn, args: [5]lua.LValue{p.user}, nargs: 1, end: p.state.background("posted task"),
+	})
+}
+
+// postTaskCompletion runs a function once, later, on the same worker.
+func postTaskCompletion(s *state, L *lua.LState) int {
+	argObject[firewall](L, 1, "fwx.firewall")
+	p := &posted{state: s, fn: argFunction(L, 2), user: L.Get(3)}
+	return giveDone(L, s.worker.PostTaskCompletion(p, nil))
+}

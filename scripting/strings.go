@@ -1,0 +1,276 @@
+package scripting
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strings"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// stringFunctions replace those of the string library whose result can be of any
+// size, or whose letters are not those of ASCII only.
+var stringFunctions = []binding{
+	{"rep", stringRep},
+	{"format", stringFormat},
+	{"upper", stringUpper},
+	{"lower", stringLower},
+	{"reverse", stringReverse},
+}
+
+// tableFunctions replace those of the table library that take longer than one
+// instruction.
+var tableFunctions = []binding{
+	{"concat", tableConcat},
+	{"insert", tableInsert},
+	{"remove", tableRemove},
+	{"maxn", tableMaxN},
+}
+
+func stringRep(s *state, L *lua.LState) int {
+	text, n := L.CheckString(1), float64(L.CheckNumber(2))
+	if n < 1 || text == "" {
+		return give(L, lua.LString(""))
+	}
+	if n*float64(len(text)) > maxStringSize {
+		L.RaiseError("string.rep: a string of more than %d MiB", maxStringSize>>20)
+	}
+	s.meter.chargeBytes(int(n) * len(text))
+	return give(L, lua.LString(strings.Repeat(text, int(n))))
+}
+
+func stringUpper(s *state, L *lua.LState) int { return s.mapBytes(L, 'a', 'z', 'A'-'a') }
+
+func stringLower(s *state, L *lua.LState) int { return s.mapBytes(L, 'A', 'Z', 'a'-'A') }
+
+// mapBytes moves the bytes of a range by a distance.
+func (s *state) mapBytes(L *lua.LState, from, to byte, by int) int {
+	out := []byte(L.CheckString(1))
+	for i, c := range out {
+		if from <= c && c <= to {
+			out[i] = byte(int(c) + by)
+		}
+	}
+	return s.giveBytes(L, out)
+}
+
+func stringReverse(s *state, L *lua.LState) int {
+	in := L.CheckString(1)
+	out := make([]byte, len(in))
+	for i := range len(in) {
+		out[len(in)-1-i] = in[i]
+	}
+	return s.giveBytes(L, out)
+}
+
+// stringFormat is string.format of Lua 5.1.
+func stringFormat(s *state, L *lua.LState) int {
+	f := formatter{state: s, L: L, rest: L.CheckString(1), arg: 1}
+	for {
+		text, rest, found := strings.Cut(f.rest, "%")
+		f.out.WriteString(text)
+		if !found {
+			break
+		}
+		f.rest = rest
+		f.conversion()
+		s.checkSize(L, f.out.Len()-f.counted)
+		f.counted = f.out.Len()
+		if f.counted > maxStringSize {
+			s.checkSize(L, f.counted)
+		}
+	}
+	return s.giveBytes(L, f.out.Bytes())
+}
+
+// formatter carries out the conversions of a format.
+type formatter struct {
+	state   *state
+	L       *lua.LState
+	rest    string // of the format
+	arg     int    // the last that was used
+	out     bytes.Buffer
+	counted int
+}
+
+// conversion carries out what follows a "%".
+func (f *formatter) conversion() {
+	spec := f.spec()
+	if f.rest == "" {
+		f.L.RaiseError("invalid option at the end of the format")
+	}
+	verb := f.rest[0]
+	f.rest = f.rest[1:]
+	if verb == '%' {
+		f.out.WriteByte('%')
+		return
+	}
+	f.arg++
+	f.convert(spec, verb)
+}
+
+// spec takes the flags, the width and the precision off the format.
+func (f *formatter) spec() string {
+	i := len(f.rest) - len(strings.TrimLeft(f.rest, "-+ #0"))
+	if i > len("-+ #0") {
+		f.L.RaiseError("invalid format (repeated flags)")
+	}
+	i = f.digits(i)
+	if i < len(f.rest) && f.rest[i] == '.' {
+		i = f.digits(i + 1)
+	}
+	spec := f.rest[:i]
+	f.rest = f.rest[i:]
+	return "%" + spec
+}
+
+// digits returns the end of up to two digits at i.
+func (f *formatter) digits(i int) int {
+	end := i
+	for end < len(f.rest) && '0' <= f.rest[end] && f.rest[end] <= '9' {
+		end++
+	}
+	if end-i > 2 {
+		f.L.RaiseError("invalid format (width or precision too long)")
+	}
+	return end
+}
+
+func (f *formatter) convert(spec string, verb byte) {
+	switch verb {
+	case 'd', 'i':
+		fmt.Fprintf(&f.out, spec+"d", int64(f.number()))
+	case 'u', 'o', 'x', 'X':
+		if verb == 'u' {
+			verb = 'd'
+		}
+		fmt.Fprintf(&f.out, spec+string(verb), unsigned(f.number()))
+	case 'e', 'E', 'f', 'g', 'G':
+		f.float(spec, verb, f.number())
+	case 'c':
+		f.out.WriteByte(byte(int64(f.number())))
+	case 's':
+		fmt.Fprintf(&f.out, spec+"s", f.L.ToStringMeta(f.L.CheckAny(f.arg)).String())
+	case 'q':
+		f.quote(f.L.CheckString(f.arg))
+	default:
+		f.L.RaiseError("invalid option '%%%c' to format", verb)
+	}
+}
+
+func (f *formatter) number() float64 { return float64(f.L.CheckNumber(f.arg)) }
+
+func unsigned(v float64) uint64 {
+	if v < 0 {
+		return uint64(int64(v))
+	}
+	return uint64(v)
+}
+
+// float prints a number as C does where Go does otherwise.
+func (f *formatter) float(spec string, verb byte, v float64) {
+	switch {
+	case math.IsInf(v, 0) || math.IsNaN(v):
+		text := map[bool]string{true: "nan", false: "inf"}[math.IsNaN(v)]
+		if v < 0 {
+			text = "-" + text
+		}
+		width, _, _ := strings.Cut(strings.ReplaceAll(spec, "0", ""), ".")
+		fmt.Fprintf(&f.out, width+"s", text)
+	case (verb == 'g' || verb == 'G') && !strings.Contains(spec, "."):
+		fmt.Fprintf(&f.out, spec+".6"+string(verb), v) // Go's default is the shortest form
+	default:
+		fmt.Fprintf(&f.out, spec+string(verb), v)
+	}
+}
+
+// quote writes a string as Lua reads it.
+func (f *formatter) quote(text string) {
+	f.out.WriteByte('"')
+	for i := range len(text) {
+		switch c := text[i]; c {
+		case '"', '\\', '\n':
+			f.out.WriteByte('\\')
+			f.out.WriteByte(c)
+		case '\r':
+			f.out.WriteString(`\r`)
+		case 0:
+			f.out.WriteString(`\000`)
+		default:
+			f.out.WriteByte(c)
+		}
+	}
+	f.out.WriteByte('"')
+}
+
+func tableConcat(s *state, L *lua.LState) int {
+	t := L.CheckTable(1)
+	separator := L.OptString(2, "")
+	first, last := L.OptInt(3, 1), L.OptInt(4, t.Len())
+	var b strings.Builder
+	for i := first; i <= last; i++ {
+		v := t.RawGetInt(i)
+		if !lua.LVCanConvToString(v) {
+			L.RaiseError("invalid value (%s) at index %d in table for concat", v.Type().String(), i)
+		}
+		s.meter.charge(1)
+		before := b.Len()
+		b.WriteString(v.String())
+		if i < last {
+			b.WriteString(separator)
+		}
+		s.meter.chargeBytes(b.Len() - before)
+		if b.Len() > maxStringSize || s.meter.left < 0 {
+			L.RaiseError("table.concat: a string of more than %d MiB", min(b.Len(), maxStringSize)>>20)
+		}
+	}
+	return give(L, lua.LString(b.String()))
+}
+
+// movesPerInstruction is how many elements of a table are moved as fast as one
+// instruction runs.
+const movesPerInstruction = 8
+
+func tableInsert(s *state, L *lua.LState) int {
+	t := L.CheckTable(1)
+	switch L.GetTop() {
+	case 2:
+		t.Append(L.Get(2))
+	case 3:
+		at := L.CheckInt(2)
+		s.meter.charge(max(t.Len()-at, 0) / movesPerInstruction)
+		t.Insert(at, L.CheckAny(3))
+	default:
+		L.RaiseError("wrong number of arguments to insert")
+	}
+	return 0
+}
+
+func tableRemove(s *state, L *lua.LState) int {
+	t := L.CheckTable(1)
+	n := t.Len()
+	if n == 0 {
+		return 0
+	}
+	at := L.OptInt(2, n)
+	s.meter.charge(max(n-at, 0) / movesPerInstruction)
+	return give(L, t.Remove(at))
+}
+
+// guardSort returns the sort of the library, paid for in advance: comparisons without a
+// function of the script are no instructions.
+func guardSort(sort lua.LGFunction) binding {
+	return binding{"sort", func(s *state, L *lua.LState) int {
+		n := float64(L.CheckTable(1).Len())
+		s.meter.charge(int(n * math.Log2(n+1)))
+		return sort(L)
+	}}
+}
+
+func tableMaxN(s *state, L *lua.LState) int {
+	t := L.CheckTable(1)
+	n := t.MaxN()
+	s.meter.charge(n / movesPerInstruction)
+	return give(L, lua.LNumber(n))
+}
