@@ -10,7 +10,8 @@ type Buffer struct {
 	next *Buffer // in a stream, while nobody receives
 	free bool
 
-	loose bool // not of the pool's region: a copy
+	backed bool // has been filled since it was made or trimmed: it takes memory
+	loose  bool // not of the pool's region: a copy
 }
 
 // Bytes returns what was received. It must not be changed, nor used after Release.
@@ -44,6 +45,10 @@ type bufferPool struct {
 	all    []*Buffer // those made so far, by id
 	unused []*Buffer // the last to come back is the next to be used: it is in the cache
 	inUse  int       // taken by get
+	peak   int       // the most in use since the last trim
+	backed int       // that take memory
+
+	trimmer *Timer
 
 	waiting opQueue // receives for which there was no buffer
 }
@@ -55,8 +60,7 @@ func (p *bufferPool) get() *Buffer {
 	if n := len(p.unused); n > 0 {
 		b := p.unused[n-1]
 		p.unused = p.unused[:n-1]
-		b.free = false
-		p.inUse++
+		p.took(b)
 		return b
 	}
 	return p.grow()
@@ -80,7 +84,7 @@ func (p *bufferPool) grow() *Buffer {
 	}
 	b := &Buffer{pool: p, id: uint16(id), mem: p.region[id*p.size : (id+1)*p.size : (id+1)*p.size]}
 	p.all = append(p.all, b)
-	p.inUse++
+	p.took(b)
 	return b
 }
 

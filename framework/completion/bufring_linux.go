@@ -18,9 +18,11 @@ type bufferRing struct {
 }
 
 const (
-	bufferGroup       = 1
-	bufferRingEntries = 4096
-	bufferRingStart   = 64
+	bufferGroup     = 1
+	bufferRingStart = 64
+	// bufferRingEntries bounds the ring, which the kernel uses round robin: all
+	// buffers that were ever lent come to take memory.
+	bufferRingEntries = 256
 )
 
 func openBufferRing(r *ring, pool *bufferPool) (*bufferRing, error) {

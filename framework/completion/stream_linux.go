@@ -25,9 +25,24 @@ type stream struct {
 	errno       syscall.Errno
 }
 
-// singleReceives is how many receives that empty the socket it takes until a
-// stream that was too fast is trusted with a multishot receive again.
-const singleReceives = 16
+const (
+	// singleReceives is how many small receives that empty the socket it takes
+	// until a stream that was too fast is trusted with a multishot one again.
+	singleReceives = 16
+	// smallReceive is what a small one brings, in bytes, at the most.
+	smallReceive = 16 << 10
+)
+
+// trust notes what a single receive has brought.
+func (s *stream) trust(n int, more bool) {
+	switch {
+	case s.single == 0:
+	case n > smallReceive:
+		s.single = singleReceives
+	case !more:
+		s.single--
+	}
+}
 
 // receive starts a receive. What has arrived, or is arriving, on the stream
 // comes first. If there is something to receive, and others wait for a buffer

@@ -30,6 +30,11 @@ func reserveMemory(size int) ([]byte, error) {
 
 func releaseMemory(region []byte) { _ = unix.Munmap(region) } // mapped by reserveMemory
 
+// discardMemory gives the memory of a buffer back; it is zero when used again.
+func discardMemory(mem []byte) {
+	_ = unix.Madvise(mem, unix.MADV_DONTNEED) // only a matter of thrift
+}
+
 // outcome is how the attempt of an operation went.
 type outcome uint8
 

@@ -230,9 +230,7 @@ func (u *uring) received(o *Overlapped, cqe uringCQE) {
 	o.buffer, errno = u.taken(cqe)
 	readable := cqe.flags&cqeSockNonEmpty != 0
 	o.desc.readiness.readable = readable
-	if s := &o.desc.stream; !readable && s.single > 0 {
-		s.single--
-	}
+	o.desc.stream.trust(int(cqe.res), readable)
 	switch {
 	case errno == unix.ENOBUFS && o.cancelled:
 		u.worker.complete(o, 0, ErrOperationAborted)
