@@ -25,7 +25,7 @@ func runGateway(ctx context.Context, p program, args []string) error {
 	}
 	config.Logger = slog.New(slog.NewTextHandler(p.err, nil))
 	if usesDemo(config) {
-		server, err := demo.Start(config.Logger)
+		server, err := demo.Start(config.Logger) //nolint:contextcheck // it ends by Close
 		if err != nil {
 			return fmt.Errorf("builtin:%s: %w", demoServer, err)
 		}

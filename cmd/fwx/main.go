@@ -85,9 +85,8 @@ func (p program) exitCode(err error) int {
 	case errors.Is(err, errUsage):
 		return exitUsage
 	}
-	var mistakes strict.Errors
-	if errors.As(err, &mistakes) { // each has its file and line, as a compiler's have
-		fmt.Fprintln(p.err, err)
+	if mistakes, ok := errors.AsType[strict.Errors](err); ok { // each has its file and line, as a compiler's have
+		fmt.Fprintln(p.err, mistakes)
 	} else {
 		fmt.Fprintf(p.err, "fwx: %v\n", err)
 	}
@@ -127,9 +126,9 @@ func (p program) parse(name string, args []string, define func(*flag.FlagSet)) e
 
 func (p program) commandUsage(c command, flags *flag.FlagSet) {
 	fmt.Fprintf(p.err, "Usage: fwx %s %s\n\n  %s\n", c.name, c.args, c.summary)
-	any := false
-	flags.VisitAll(func(*flag.Flag) { any = true })
-	if any {
+	options := 0
+	flags.VisitAll(func(*flag.Flag) { options++ })
+	if options > 0 {
 		fmt.Fprint(p.err, "\nOptions:\n")
 		flags.PrintDefaults()
 	}

@@ -58,7 +58,7 @@ func newDirectory(tb testing.TB, edits ...string) string {
 
 func write(tb testing.TB, path, text string) {
 	tb.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil { //nolint:gosec // the test says which file
 		tb.Fatal(err)
 	}
 }

@@ -44,7 +44,7 @@ func TestNobodyElseWaits(t *testing.T) {
 			}
 			g := start(t, dir)
 
-			var stalled []net.Conn
+			stalled := make([]net.Conn, 0, waiting)
 			for range waiting {
 				stalled = append(stalled, request(t, g.address, "127.0.0.2"))
 			}
@@ -55,7 +55,7 @@ func TestNobodyElseWaits(t *testing.T) {
 			for range clients {
 				others.Go(func() {
 					for range requests {
-						response, err := newClient().Get(g.url("/bytes/1000"))
+						response, err := g.do(http.MethodGet, "/bytes/1000", nil)
 						if err != nil {
 							t.Error(err)
 							return
