@@ -132,6 +132,20 @@ func TestSDK(t *testing.T) {
 			local h = assert(fwx.firewall:hook_to_completion_port("read/a")) h:close()
 			local ov = fwx.firewall:create_overlapped() ov:set_notification_interface(print)
 			return select(3, h:read_file(ov:get_overlapped{}, 1))`, "closed"},
+		{"wait", `
+			local h = assert(fwx.firewall:hook_to_completion_port("var/x", "w"))
+			local ov, order = fwx.firewall:create_overlapped(), ""
+			ov:set_notification_interface(function(success, bytes) order = order .. bytes end)
+			h:write_file(ov:get_overlapped{offset = 0}, "abc")
+			local n = ov:wait() .. ov:wait()
+			h:close()
+			return order .. n`, "333"},
+		{"wait for a failure", `
+			local h = assert(fwx.firewall:hook_to_completion_port("read/a"))
+			local ov = fwx.firewall:create_overlapped()
+			ov:set_notification_interface(function() end)
+			h:write_file(ov:get_overlapped{offset = 0}, "abc")
+			return select(3, ov:wait())`, "EBADF"},
 		{"task", `local got fwx.firewall:post_task_completion(function(user) got = user end, "x") local inline = got fwx.sleep(0.01) return tostring(inline) .. got`, "nilx"},
 		{"misuse", `fwx.firewall.create_overlapped()`, "!fwx.firewall expected"},
 	})

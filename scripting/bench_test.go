@@ -1,7 +1,10 @@
 package scripting
 
 import (
+	"io"
+	"runtime"
 	"testing"
+	"time"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -73,6 +76,33 @@ func BenchmarkConnect(b *testing.B) {
 	})
 }
 
+// BenchmarkRoundTrip sends a little text there and back through a gateway, with and
+// without a handler.
+func BenchmarkRoundTrip(b *testing.B) {
+	for name, source := range map[string]string{
+		"none":    ``,
+		"on_data": `function M.on_data() end`,
+		"count":   `local n = 0 function M.on_data(conn, chunk, dir) if dir == "upstream" then n = n + #chunk end end`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			c := newGateway(b, "epoll", source).start().dial()
+			if err := c.SetDeadline(time.Time{}); err != nil {
+				b.Fatal(err)
+			}
+			text := make([]byte, 64)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.Write(text); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.ReadFull(c, text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkGoCall is the floor: the interpreter's own call of an empty function,
 // without a fiber.
 func BenchmarkGoCall(b *testing.B) {
@@ -122,6 +152,26 @@ func BenchmarkSwitch(b *testing.B) {
 			b.Error("something still waits")
 		}
 	})
+}
+
+// BenchmarkSuspended measures the memory of a handler that waits.
+func BenchmarkSuspended(b *testing.B) {
+	const handlers = 10_000
+	bench := newBench(b, "epoll")
+	var before, after runtime.MemStats
+	for b.Loop() {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		if _, err := bench.run(`for i = 1, 10000 do fwx.after(0, function() fwx.sleep(3600) end) end fwx.sleep(0.05)`); err != nil {
+			b.Fatal(err)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		onWorker(bench, func() { bench.state.abortAll(errTooLong) })
+		onWorker(bench, func() {})
+	}
+	used := after.HeapAlloc + after.StackInuse - before.HeapAlloc - before.StackInuse
+	b.ReportMetric(float64(used)/handlers, "B/handler")
 }
 
 // BenchmarkInstructions is what the budget costs and lasts: a million of them.

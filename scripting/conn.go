@@ -6,6 +6,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"fwx/framework"
+	"fwx/framework/completion"
 )
 
 // conn is a connection as a script sees it.
@@ -123,7 +124,7 @@ type event struct {
 	running bool // the handler has not returned
 	held    bool // and the framework has been told to wait
 	verdict framework.Verdict
-	limit   interface{ Stop() bool }
+	limit   *completion.Timer // of an on_close
 }
 
 // call calls a handler and returns its verdict, or Hold.
@@ -135,7 +136,7 @@ func (e *event) call(c *conn, ev *framework.Event, handler string, fn *lua.LFunc
 	}
 	e.held = true
 	if handler == handlerClose {
-		e.limit = c.state.worker.AfterFunc(closeLimit, e.expire)
+		e.limit = c.state.worker.AfterFunc(c.state.filter.closeLimit, e.expire)
 	}
 	return framework.Hold
 }

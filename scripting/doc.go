@@ -58,7 +58,9 @@
 // resolved beneath it by the kernel, so that neither "..", nor a symbolic link, nor
 // an absolute path leads out. A file that a handler of a connection opens is closed
 // with that connection if the script has not done so; a file opened elsewhere, in
-// on_init for one, lasts until the filter ends.
+// on_init for one, lasts until the filter ends or the script has lost it.
+// fwx.file.write writes a file beside the old one and renames it, so that readers
+// find the one or the other.
 //
 // Functions that can fail return nil, a message and a code: the name of a system's
 // error such as "ENOENT", or "denied", "timeout", "aborted", "closed", "busy",

@@ -74,8 +74,7 @@ func (s *state) logError(handler string, connection uint64, err error) {
 	if connection != noConnection {
 		attrs = append(attrs, slog.Uint64("connection", connection))
 	}
-	var raised *lua.ApiError
-	if errors.As(err, &raised) && raised.StackTrace != "" {
+	if raised, ok := errors.AsType[*lua.ApiError](err); ok && raised.StackTrace != "" {
 		attrs = append(attrs, slog.String("traceback", raised.StackTrace))
 	}
 	s.logger.LogAttrs(context.Background(), slog.LevelError, "script error", attrs...)
@@ -108,13 +107,13 @@ func scriptError(err error) error {
 
 // messageOf returns what was raised, without the traceback.
 func messageOf(err error) string {
-	var raised *lua.ApiError
-	if !errors.As(err, &raised) {
+	raised, ok := errors.AsType[*lua.ApiError](err)
+	if !ok {
 		return err.Error()
 	}
 	switch v := raised.Object.(type) {
 	case lua.LString:
-		return tidyPosition(string(v))
+		return strings.TrimSpace(string(v))
 	case *lua.LNilType:
 		return "an error without a message"
 	}
@@ -133,10 +132,6 @@ func lineOf(err error) int {
 	line, _ := strconv.Atoi(m[2]) // digits
 	return line
 }
-
-// tidyPosition undoes the position of a caller that gopher-lua puts before one
-// that is there already.
-func tidyPosition(message string) string { return strings.TrimSpace(message) }
 
 // wrongResult reports a handler that returned what it must not.
 func wrongResult(handler string, result lua.LValue, wants string) error {

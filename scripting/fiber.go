@@ -2,6 +2,7 @@ package scripting
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"time"
@@ -97,8 +98,13 @@ func (f *fiber) run(yield func(struct{}) bool) {
 	}
 }
 
-// execute runs the task.
+// execute runs the task. A panic of the interpreter ends the task only.
 func (f *fiber) execute() {
+	defer func() {
+		if r := recover(); r != nil {
+			f.result, f.err = lua.LNil, fmt.Errorf("the interpreter failed: %v", r)
+		}
+	}()
 	t := f.thread
 	t.Push(f.task.fn)
 	for i := range f.task.nargs {
@@ -135,8 +141,8 @@ func (s *state) awaitUnless(L *lua.LState, start func(*completion.Overlapped) (d
 	value = f.op.TakeValue()
 	if f.aborted != nil {
 		s.discard(value)
-		L.RaiseError("%s", f.aborted.Error())
 	}
+	f.raiseAborted(L)
 	return f.n, value, f.opErr
 }
 
@@ -149,9 +155,7 @@ func (s *state) fiberOf(L *lua.LState) *fiber {
 	if f.aborted == nil && f.task.conn != nil && f.task.conn.over() && f.task.name != handlerClose {
 		f.aborted = errConnectionEnded
 	}
-	if f.aborted != nil {
-		L.RaiseError("%s", f.aborted.Error())
-	}
+	f.raiseAborted(L)
 	return f
 }
 
@@ -163,6 +167,11 @@ func (s *state) awaitTimer(L *lua.LState, d time.Duration) {
 	}
 	f.sleep.Reset(d)
 	f.park()
+	f.raiseAborted(L)
+}
+
+// raiseAborted raises the error of a fiber that must not wait any more.
+func (f *fiber) raiseAborted(L *lua.LState) {
 	if f.aborted != nil {
 		L.RaiseError("%s", f.aborted.Error())
 	}

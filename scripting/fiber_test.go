@@ -3,6 +3,8 @@ package scripting
 import (
 	"testing"
 	"time"
+
+	"fwx/framework"
 )
 
 // TestWaitAnywhere waits in all the places where a yield of Lua could not.
@@ -57,6 +59,20 @@ func TestFibersAreReused(t *testing.T) {
 	if err := b.state.worker.Call(func() { idle = len(b.state.idle) }); err != nil || idle != 1 {
 		t.Errorf("%d fibers, %v", idle, err)
 	}
+}
+
+// TestNoAllocation sees that a handler that does nothing allocates nothing.
+func TestNoAllocation(t *testing.T) {
+	b, c := benchConn(t, `function M.on_connect() end function M.on_data(conn, chunk, direction) if chunk:starts_with("GET ") then return end end`)
+	onWorker(b, func() {
+		data := []byte("GET / HTTP/1.1")
+		if n := testing.AllocsPerRun(1000, func() { c.flows[framework.Upstream].call(data) }); n > 0 {
+			t.Errorf("on_data: %v allocations", n)
+		}
+		if n := testing.AllocsPerRun(1000, func() { c.event.call(c, nil, handlerConnect, b.state.handlers.connect) }); n > 0 {
+			t.Errorf("on_connect: %v allocations", n)
+		}
+	})
 }
 
 // TestShutdownWhileWaiting ends a state in which fibers wait, some of which do not

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
+	"syscall"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -132,11 +134,24 @@ func fileOpen(s *state, L *lua.LState) int {
 	if err != nil {
 		return giveError(L, err)
 	}
-	return give(L, s.object(s.types.file, f))
+	return give(L, s.fileObject(f))
+}
+
+// fileObject returns the object that a script has of a file. When the script has
+// lost it, the file is closed.
+func (s *state) fileObject(f *file) *lua.LUserData {
+	object, w := s.object(s.types.file, f), s.worker
+	runtime.AddCleanup(object, func(f *file) {
+		_ = w.Post(f.release) // after the end of the port it is closed
+	}, f)
+	return object
 }
 
 // release closes a file that the script has left open.
 func (f *file) release() {
+	if f.closed() != nil {
+		return
+	}
 	f.lost = "the filter is shutting down"
 	if f.owner != nil {
 		f.lost = "it was opened in a handler of a connection that has ended: open files that are to last in on_init"
@@ -378,7 +393,8 @@ func replaceFile(root *os.Root, name string, data []byte) error {
 }
 
 func writeInPlace(root *os.Root, name string, data []byte) error {
-	f, err := root.OpenFile(name, os.O_WRONLY, defaultFileMode)
+	// Without O_NONBLOCK the open of a FIFO waits for a reader.
+	f, err := root.OpenFile(name, os.O_WRONLY|syscall.O_NONBLOCK, defaultFileMode)
 	if err != nil {
 		return err
 	}

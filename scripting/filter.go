@@ -20,6 +20,9 @@ type filter struct {
 	logger   *slog.Logger
 	failures failures
 	states   []*state // by worker
+
+	closeLimit time.Duration // of an on_close
+	killLimit  time.Duration // of the end
 }
 
 // FilterInit runs the script and its on_init on every worker.
@@ -100,12 +103,9 @@ func (f *filter) FilterShutdown(ctx context.Context) error {
 	return errors.Join(append(errs, f.access.close()...)...)
 }
 
-// killLimit is how long what runs on a worker may take to notice the end.
-const killLimit = 10 * time.Second
-
 // wait waits for the end of a state, and ends it by force when it takes too long.
 func (s *state) wait(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, shutdownLimit+killLimit)
+	ctx, cancel := context.WithTimeout(ctx, shutdownLimit+s.filter.killLimit)
 	defer cancel()
 	select {
 	case <-s.ended:

@@ -3,16 +3,19 @@ package scripting
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	lua "github.com/yuin/gopher-lua"
 	"golang.org/x/sys/unix"
 
 	"fwx/framework"
@@ -60,6 +63,12 @@ func echo(tb testing.TB) string {
 
 func newGateway(tb testing.TB, backend, source string, change ...func(*Settings)) *gateway {
 	tb.Helper()
+	return newGatewayOf(tb, 1, backend, source, change...)
+}
+
+// newGatewayOf makes a gateway of several workers.
+func newGatewayOf(tb testing.TB, workers int, backend, source string, change ...func(*Settings)) *gateway {
+	tb.Helper()
 	g := &gateway{tb: tb, dir: tb.TempDir(), log: &record{}}
 	settings := Settings{
 		Name: "test", Script: "test.lua", Source: "local fwx = require 'fwx'; local M = {}; " + source + "\nreturn M",
@@ -74,7 +83,7 @@ func newGateway(tb testing.TB, backend, source string, change ...func(*Settings)
 	}
 	server := echo(tb)
 	g.fw, err = framework.New(framework.Config{
-		Service:   framework.ServiceConfig{Backend: backend, Workers: 1, Drain: time.Second},
+		Service:   framework.ServiceConfig{Backend: backend, Workers: workers, Drain: time.Second},
 		Upstreams: []framework.UpstreamConfig{{Name: "site", Servers: []string{server}}},
 		Filters:   []framework.FilterConfig{{Name: "test", Class: framework.ClassMiddle, Filter: g.filter}},
 		Listeners: []framework.ListenerConfig{{Name: "web", Listen: "127.0.0.1:0", Upstream: "site", Filters: []string{"test"}}},
@@ -314,6 +323,10 @@ func TestEndWhileHeld(t *testing.T) {
 	for _, row := range []struct{ name, source string }{
 		{"sleep in on_data", `function M.on_data() fwx.sleep(3600) end`},
 		{"file in on_data", `function M.on_data() fwx.file.read("fifo") end`},
+		{"write in on_data", `function M.on_data(_, chunk)
+			local f = assert(fwx.file.open("fifo", "r+"))
+			f:write(0, ("x"):rep(2^16)) -- as much as a FIFO takes
+			f:write(0, chunk) end`},
 		{"sleep in on_connect", `function M.on_connect() fwx.sleep(3600) end`},
 		{"file in on_connect", `function M.on_connect() fwx.file.read("fifo") end`},
 	} {
@@ -389,6 +402,121 @@ func TestForgottenFiles(t *testing.T) {
 			return ok && err == nil
 		})
 	})
+}
+
+// TestCollectedFiles sees that a file that a script has lost is closed.
+func TestCollectedFiles(t *testing.T) {
+	const files = 100
+	b := newBench(t, "epoll")
+	b.write("read/a", "a")
+	if _, err := b.run(`for i = 1, 100 do assert(fwx.file.open("read/a")) end`); err != nil {
+		t.Fatal(err)
+	}
+	fwxtest.Eventually(t, patience, "most files are closed", func() (ok bool) {
+		runtime.GC()
+		err := b.state.worker.Call(func() { ok = len(b.state.resources) < files/2 })
+		return ok && err == nil
+	})
+}
+
+// TestNestedHandlers ends connections from a timer, so that on_close begins on the
+// fiber of that timer, and waits.
+func TestNestedHandlers(t *testing.T) {
+	onBackends(t, func(t *testing.T, backend string) {
+		t.Helper()
+		g := newGateway(t, backend, `
+			function M.on_data(conn)
+				fwx.after(0.01, function() conn:close() fwx.log.info("closed " .. conn.id) fwx.sleep(0.01) fwx.log.info("after " .. conn.id) end)
+				if conn.id % 2 == 0 then fwx.sleep(3600) end
+			end
+			function M.on_close(conn) fwx.sleep(0.02) fwx.log.info("ended " .. conn.id .. " " .. conn.verdict) end`).start()
+		var clients sync.WaitGroup
+		for range 10 {
+			clients.Go(func() { _, _ = g.exchange("abc") }) // it is cut off
+		}
+		clients.Wait()
+		for i := 1; i <= 10; i++ {
+			for _, what := range []string{"closed", "after", "ended"} {
+				g.logged(fmt.Sprintf("%s %d", what, i))
+			}
+		}
+	})
+}
+
+// TestWorkers has clients on several workers, and a session that they share.
+func TestWorkers(t *testing.T) {
+	const workers, clients, rounds = 3, 16, 20
+	onBackends(t, func(t *testing.T, backend string) {
+		t.Helper()
+		g := newGatewayOf(t, workers, backend, `
+			function M.on_init() fwx.log.info("begun") end
+			function M.on_connect(conn) if conn.client_port % 2 == 0 then fwx.sleep(0.001) end assert(conn.session:incr("n")) end
+			function M.on_data(conn, chunk, dir) if dir == "upstream" then fwx.sleep(0.001) return chunk .. "!" end end
+			function M.on_close(conn) fwx.log.info("total " .. conn.session:get("n")) end
+			function M.on_shutdown() fwx.sleep(0.001) fwx.log.info("over") end`).start()
+		last := g.dial() // keeps the session
+		if _, err := io.WriteString(last, "x"); err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		for range clients {
+			all.Go(func() {
+				for range rounds {
+					if got, err := g.exchange("abc"); err != nil || got != "abc!" {
+						t.Errorf("got %q, %v", got, err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		g.logged(fmt.Sprintf("total %d", clients*rounds+1))
+		_ = last.Close()
+		g.stop()
+		if log := g.log.String(); strings.Count(log, "begun") != workers || strings.Count(log, "over") != workers {
+			t.Errorf("not every worker began and ended:\n%s", log)
+		}
+	})
+}
+
+// TestCloseLimit sees that a connection does not wait for ever for its on_close.
+func TestCloseLimit(t *testing.T) {
+	onBackends(t, func(t *testing.T, backend string) {
+		t.Helper()
+		g := newGateway(t, backend, `
+			function M.on_close() local ok, err = pcall(fwx.sleep, 3600) fwx.log.info("woken: " .. err) end`)
+		g.filter.(*filter).closeLimit = 20 * time.Millisecond
+		g.start()
+		if got, err := g.exchange("abc"); got != "abc" || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+		fwxtest.Eventually(t, patience, "the connection is gone", func() bool { return g.fw.Connections() == 0 })
+		g.logged("woken: test.lua:2: the handler took too long")
+	})
+}
+
+// TestStuckOperation ends a state that waits for what never comes.
+func TestStuckOperation(t *testing.T) {
+	b := newBench(t, "epoll")
+	b.state.filter.killLimit = -shutdownLimit
+	release := make(chan struct{})
+	onWorker(b, func() {
+		b.state.install(b.state.L.G.Global, binding{"stick", func(s *state, L *lua.LState) int {
+			_, err := s.block(L, func() (any, error) { <-release; return nil, nil })
+			return giveDone(L, err)
+		}})
+	})
+	if _, err := b.run(`for i = 1, 3 do fwx.after(0, function() while true do pcall(stick) end end) end fwx.sleep(0.02)`); err != nil {
+		t.Fatal(err)
+	}
+	err := b.state.filter.FilterShutdown(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "3 handlers or files did not end by themselves") {
+		t.Errorf("it ended with %v", err)
+	}
+	close(release)
+	b.closed = true
+	if err := b.port.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestErrorRate(t *testing.T) {

@@ -1,8 +1,12 @@
 package scripting
 
 import (
+	"errors"
+	"io"
 	"io/fs"
+	"os"
 	"slices"
+	"syscall"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -76,13 +80,13 @@ func listPath(s *state, L *lua.LState) int {
 }
 
 func listFolder(g *grant, name string) ([]string, error) {
-	f, err := g.os.Open(name)
+	f, err := g.os.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // It is only read.
 	names, err := f.Readdirnames(maxListed)
-	if len(names) > 0 || err.Error() == "EOF" {
+	if errors.Is(err, io.EOF) { // an empty directory
 		err = nil
 	}
 	slices.Sort(names)

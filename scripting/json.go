@@ -212,6 +212,15 @@ func (e *encoder) fields(t *lua.LTable, keys []string, depth int) error {
 func jsonDecode(s *state, L *lua.LState) int {
 	text := argBytes(L, 1)
 	s.meter.chargeBytes(8 * len(text))
+	v, err := decodeJSON(s, text)
+	if err != nil {
+		return giveError(L, fmt.Errorf("json.decode: %w", err))
+	}
+	return give(L, v)
+}
+
+// decodeJSON decodes a text that is one value.
+func decodeJSON(s *state, text []byte) (lua.LValue, error) {
 	d := decoder{state: s, json: json.NewDecoder(bytes.NewReader(text))}
 	v, err := d.value(0)
 	if err == nil {
@@ -219,13 +228,10 @@ func jsonDecode(s *state, L *lua.LState) int {
 			err = errors.New("something follows the value")
 		}
 	}
-	if err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = errors.New("the text ends within the value")
-		}
-		return giveError(L, fmt.Errorf("json.decode: %w", err))
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("the text ends within the value")
 	}
-	return give(L, v)
+	return v, err
 }
 
 // decoder reads a value from JSON.

@@ -378,10 +378,11 @@ func (m *matcher) back(s int, digit byte) int {
 	if i < 0 || i >= m.level || m.captures[i].length == captureOpen {
 		m.fail("invalid capture index")
 	}
-	text := ""
-	if c := m.captures[i]; c.length > 0 {
-		text = m.subject[c.start : c.start+c.length]
+	c := m.captures[i]
+	if c.length == capturePosition {
+		return noMatch // as nothing is equal to a position
 	}
+	text := m.subject[c.start : c.start+c.length]
 	m.steps += len(text) / bytesPerInstruction
 	if len(m.subject)-s < len(text) || m.subject[s:s+len(text)] != text {
 		return noMatch

@@ -58,9 +58,8 @@ func (m *matcher) pushCaptures(L *lua.LState, start, end int, whole bool) int {
 	return n
 }
 
-// argStart returns the position that a search starts at, as a count from 0; false
-// if it is behind the end.
-func argStart(L *lua.LState, size int) (int, bool) {
+// argStart returns the position that a search starts at, as a count from 0.
+func argStart(L *lua.LState, size int) int {
 	at := 1.0
 	if L.Get(3) != lua.LNil {
 		at = float64(L.CheckNumber(3))
@@ -68,16 +67,12 @@ func argStart(L *lua.LState, size int) (int, bool) {
 	if at < 0 {
 		at = max(float64(size)+at+1, 1)
 	}
-	at = max(at, 1)
-	return int(min(at, float64(size)+2)) - 1, at <= float64(size)+1
+	return int(min(max(at, 1), float64(size)+1)) - 1
 }
 
 func stringFind(s *state, L *lua.LState) int {
 	subject, pattern := L.CheckString(1), L.CheckString(2)
-	from, ok := argStart(L, len(subject))
-	if !ok {
-		return give(L, lua.LNil)
-	}
+	from := argStart(L, len(subject))
 	if lua.LVAsBool(L.Get(4)) || !strings.ContainsAny(pattern, patternSpecials) {
 		s.meter.chargeBytes(len(subject) - from)
 		at := strings.Index(subject[from:], pattern)
@@ -100,10 +95,7 @@ func stringFind(s *state, L *lua.LState) int {
 
 func stringMatch(s *state, L *lua.LState) int {
 	m := &matcher{subject: L.CheckString(1), pattern: L.CheckString(2)}
-	from, ok := argStart(L, len(m.subject))
-	if !ok {
-		return give(L, lua.LNil)
-	}
+	from := argStart(L, len(m.subject))
 	start, end := s.search(L, m, from)
 	if start == noMatch {
 		return give(L, lua.LNil)

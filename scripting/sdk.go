@@ -1,6 +1,8 @@
 package scripting
 
 import (
+	"slices"
+
 	lua "github.com/yuin/gopher-lua"
 
 	"fwx/framework/completion"
@@ -27,12 +29,14 @@ var overlappedMethods = []binding{
 	{"get_overlapped", getOverlapped},
 	{"data", overlappedData},
 	{"cancel", overlappedCancel},
+	{"wait", overlappedWait},
 }
 
 // startedMethods are those of what get_overlapped returns.
 var startedMethods = []binding{
 	{"data", overlappedData},
 	{"cancel", overlappedCancel},
+	{"wait", overlappedWait},
 }
 
 // overlapped is an asynchronous operation of a script.
@@ -44,6 +48,10 @@ type overlapped struct {
 	notify *lua.LFunction
 	user   lua.LValue
 	data   lua.LValue
+
+	bytes   int // of the last operation
+	err     error
+	waiters []*fiber
 }
 
 // started is an overlapped that get_overlapped has made ready, its OVERLAPPED.
@@ -162,6 +170,7 @@ func (v *overlapped) CompleteAsyncIO(success bool, bytes int, err error, o *comp
 		return
 	}
 	s.pending--
+	v.bytes, v.err = bytes, err
 	if data := o.Data(); err == nil && data != nil {
 		v.data = textOf(data)
 	}
@@ -173,6 +182,26 @@ func (v *overlapped) CompleteAsyncIO(success bool, bytes int, err error, o *comp
 		name: "notification", fn: v.notify, nargs: 5, end: s.background("notification"),
 		args: [5]lua.LValue{lua.LBool(success), lua.LNumber(bytes), message, v.object, v.user},
 	})
+	for _, f := range slices.Clone(v.waiters) { // each takes itself off the list
+		f.wake()
+	}
+}
+
+// overlappedWait waits until the operation has ended and its notification has
+// been called, and returns how many bytes were transferred.
+func overlappedWait(s *state, L *lua.LState) int {
+	v := argEither(L)
+	if v.o.InFlight() {
+		f := s.fiberOf(L)
+		v.waiters = append(v.waiters, f)
+		f.park()
+		v.waiters = slices.DeleteFunc(v.waiters, func(other *fiber) bool { return other == f })
+		f.raiseAborted(L)
+	}
+	if v.err != nil {
+		return giveError(L, v.err)
+	}
+	return give(L, lua.LNumber(v.bytes))
 }
 
 // overlappedData returns what a read has read.

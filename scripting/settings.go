@@ -129,7 +129,9 @@ func newFilter(s Settings) (*filter, []*settingError) {
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	return &filter{settings: s, program: newProgram(s, main), access: newAccess(s)}, nil
+	return &filter{
+		settings: s, program: newProgram(s, main), access: newAccess(s), closeLimit: closeLimit, killLimit: killLimit,
+	}, nil
 }
 
 func (s *Settings) check() (errs []*settingError) {

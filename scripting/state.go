@@ -44,18 +44,30 @@ func (h *handlers) events() (mask framework.EventMask) {
 
 // Bounds of a Lua thread. Its stacks start small and grow up to these.
 const (
-	maxCallDepth      = 256
-	initialRegistry   = 128
-	registryGrowth    = 128
-	maxRegistry       = 64 << 10
-	initLimit         = time.Minute
-	shutdownLimit     = 5 * time.Second
-	closeLimit        = 25 * time.Second // below the framework's own, which would take the verdict from us
-	abortedBudget     = 10_000
-	noConnection      = 0
-	maxStringSize     = 64 << 20
+	maxCallDepth    = 512
+	initialRegistry = 128
+	registryGrowth  = 128
+	maxRegistry     = 64 << 10
+)
+
+// How long handlers may take that hold up the beginning or the end of something.
+const (
+	initLimit     = time.Minute
+	closeLimit    = 25 * time.Second // below the framework's own, which would take the verdict from us
+	shutdownLimit = 5 * time.Second
+	killLimit     = 10 * time.Second // for what runs to notice the end
+)
+
+const (
+	// abortedBudget is the instructions that a handler has to tidy up after its end.
+	abortedBudget = 10_000
+	// maxStringSize bounds the strings that functions of the host make.
+	maxStringSize = 64 << 20
+	// The permissions of what scripts make.
 	defaultFileMode   = 0o640
 	defaultFolderMode = 0o750
+	// noConnection stands for the identifier of none.
+	noConnection = 0
 )
 
 // state is a script on one worker: its Lua state and everything that belongs to
@@ -170,7 +182,7 @@ func (s *state) takeHandlers(result lua.LValue) error {
 // track notes a resource for the case that the script forgets to close it: with
 // the connection on whose behalf it was opened, or else with the state.
 func (s *state) track(r resource) *conn {
-	if f := s.running; f != nil && f.task.conn != nil {
+	if f := s.running; f != nil && f.task.conn != nil && !f.task.conn.ended {
 		f.task.conn.track(r)
 		return f.task.conn
 	}

@@ -145,7 +145,11 @@ func (f *formatter) convert(spec string, verb byte) {
 		if verb == 'u' {
 			verb = 'd'
 		}
-		fmt.Fprintf(&f.out, spec+string(verb), unsigned(f.number()))
+		v := unsigned(f.number())
+		if v == 0 {
+			spec = strings.ReplaceAll(spec, "#", "") // C writes no prefix to 0
+		}
+		fmt.Fprintf(&f.out, spec+string(verb), v)
 	case 'e', 'E', 'f', 'g', 'G':
 		f.float(spec, verb, f.number())
 	case 'c':
