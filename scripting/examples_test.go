@@ -143,7 +143,11 @@ func TestExampleSpool(t *testing.T) {
 					t.Fatalf("got %d bytes, %v\n%s", len(got), err, g.log)
 				}
 				g.stop()
-				kept, err := os.ReadFile(filepath.Join(g.dir, "var", "1.bin"))
+				spools, err := filepath.Glob(filepath.Join(g.dir, "var", "*-1.bin"))
+				if err != nil || len(spools) != 1 {
+					t.Fatalf("spools %q, %v", spools, err)
+				}
+				kept, err := os.ReadFile(spools[0])
 				if err != nil || string(kept) != text {
 					t.Errorf("kept %d bytes of %d, %v\n%s", len(kept), len(text), err, g.log)
 				}

@@ -29,7 +29,7 @@ local function written(success, bytes, err, _overlapped, spool)
 end
 
 function M.on_connect(conn)
-  local spool = { path = dir .. "/" .. conn.id .. ".bin", offset = 0 }
+  local spool = { path = dir .. os.date("!/%Y%m%dT%H%M%SZ-") .. conn.id .. ".bin", offset = 0 }
   spool.handle = assert(fwx.firewall:hook_to_completion_port(spool.path, "w"))
   spool.overlapped = fwx.firewall:create_overlapped()
   assert(spool.overlapped:set_notification_interface(written, spool))

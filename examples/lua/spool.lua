@@ -24,7 +24,8 @@ end
 
 function M.on_connect(conn)
   local ctx = conn.ctx -- a table of our own that lasts as long as the connection
-  ctx.path = dir .. "/" .. conn.id .. ".bin"
+  -- Connections are numbered from 1 at each start, so the time goes into the name.
+  ctx.path = dir .. os.date("!/%Y%m%dT%H%M%SZ-") .. conn.id .. ".bin"
   ctx.file = assert(fwx.file.open(ctx.path, "w"))
   ctx.offset = 0
 end
