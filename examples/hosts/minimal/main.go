@@ -1,5 +1,5 @@
 // Minimal is a host program: a gateway with a filter in Go, which counts bytes,
-// and one in Lua. It forwards 127.0.0.1:8080 to the address it is given.
+// and one in Lua. Its arguments are the address to listen on and the server's.
 package main
 
 import (
@@ -33,8 +33,8 @@ func (counter) FirewallEventHandler(ev *framework.Event) framework.Verdict {
 }
 
 func main() {
-	if len(os.Args) != 2 {
-		log.Fatal("usage: minimal SERVER:PORT")
+	if len(os.Args) != 3 {
+		log.Fatal("usage: minimal LISTEN:PORT SERVER:PORT")
 	}
 	greeter, err := scripting.New(scripting.Settings{Script: "hello.lua", Source: `
 		local fwx = require "fwx"
@@ -43,9 +43,9 @@ func main() {
 		log.Fatal(err)
 	}
 	fw, err := framework.New(framework.Config{
-		Upstreams: []framework.UpstreamConfig{{Name: "site", Servers: os.Args[1:]}},
+		Upstreams: []framework.UpstreamConfig{{Name: "site", Servers: os.Args[2:]}},
 		Filters:   []framework.FilterConfig{{Name: "counter", Filter: counter{}}, {Name: "greeter", Filter: greeter}},
-		Listeners: []framework.ListenerConfig{{Name: "web", Listen: "127.0.0.1:8080", Upstream: "site", Filters: []string{"counter", "greeter"}}},
+		Listeners: []framework.ListenerConfig{{Name: "web", Listen: os.Args[1], Upstream: "site", Filters: []string{"counter", "greeter"}}},
 	}, nil)
 	if err != nil {
 		log.Fatal(err)
