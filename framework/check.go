@@ -64,10 +64,12 @@ type names map[string]bool
 // add reports a name that is empty or that an earlier part has already.
 func (n names) add(p part, what, name string) {
 	p.text("name", name)
-	if n[name] && name != "" {
+	if n[name] {
 		p.errorf("name", "there are two %ss %q", what, name)
 	}
-	n[name] = true
+	if name != "" {
+		n[name] = true
+	}
 }
 
 // check reports what is wrong with the settings, apart from those of filters.
@@ -153,7 +155,7 @@ func checkListener(p part, l *ListenerConfig, upstreams, filters names) {
 	}
 	for i, name := range l.Filters {
 		key := fmt.Sprintf("filters[%d]", i)
-		if name == "" || !filters[name] {
+		if !filters[name] {
 			p.errorf(key, "there is no filter %q%s", name, strict.Suggest(name, sortedKeys(filters)))
 		} else if slices.Contains(l.Filters[:i], name) {
 			p.errorf(key, "filter %q is in the list already", name)

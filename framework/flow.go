@@ -2,6 +2,7 @@ package framework
 
 import (
 	"fmt"
+	"time"
 
 	"fwx/framework/completion"
 )
@@ -166,7 +167,7 @@ func (f *flow) ask(l *link) (v Verdict) {
 
 // resume goes on with a chunk after a Hold.
 func (f *flow) resume(v Verdict) error {
-	switch f.state { //nolint:exhaustive // in all others nothing is held
+	switch f.state {
 	case flowHeld:
 		f.state = flowAsking
 		f.c.active = f.c.worker.Now()
@@ -274,8 +275,14 @@ func (f *flow) sever() {
 	}
 	if other := f.other(); other.severed || other.state == flowEnded {
 		f.c.end(true)
+		return
 	}
+	f.c.limit.Reset(lastWords)
 }
+
+// lastWords is how long a side that takes nothing any more may be silent until
+// the connection ends without the end of its stream.
+const lastWords = 2 * time.Second
 
 // other returns the other direction.
 func (f *flow) other() *flow { return &f.c.flows[1-f.dir] }

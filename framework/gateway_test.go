@@ -105,7 +105,7 @@ func (g *gateway) stop(t *testing.T) {
 // dial connects to a listener.
 func (g *gateway) dial(t *testing.T) *net.TCPConn {
 	t.Helper()
-	return dial(t, "tcp", g.ListenAddress("in").String()).(*net.TCPConn) //nolint:errcheck // it is TCP
+	return dial(t, "tcp", g.ListenAddress("in").String()).(*net.TCPConn)
 }
 
 func dial(t *testing.T, network, address string) net.Conn {
@@ -131,7 +131,7 @@ func (g *gateway) dialFrom(t *testing.T, ip string) net.Conn {
 func serve(t *testing.T, handle func(c *net.TCPConn)) string {
 	t.Helper()
 	return serveOn(t, "tcp", "127.0.0.1:0", func(c net.Conn) {
-		handle(c.(*net.TCPConn)) //nolint:errcheck // it is TCP
+		handle(c.(*net.TCPConn))
 	})
 }
 
@@ -161,7 +161,14 @@ func serveOn(t *testing.T, network, address string, handle func(c net.Conn)) str
 }
 
 // echo sends back what comes, and then the end of the stream.
-func echo(c *net.TCPConn) { _, _ = io.Copy(c, c) }
+func echo(c *net.TCPConn) { _ = echoOn(c) }
+
+// echoOn is echo without the pipes that [io.Copy] would use between two sockets:
+// they stay open until the garbage collector finds them.
+func echoOn(c net.Conn) error {
+	_, err := io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c})
+	return err
+}
 
 // exchange sends data and the end of the stream, and returns what comes back.
 func exchange(c net.Conn, data []byte) ([]byte, error) {
@@ -180,6 +187,34 @@ func exchange(c net.Conn, data []byte) ([]byte, error) {
 // isReset reports whether err says that the peer has reset the connection.
 func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// refused checks that the gateway resets a new connection.
+func (g *gateway) refused(t *testing.T) {
+	t.Helper()
+	var d net.Dialer
+	c, err := d.DialContext(t.Context(), "tcp", g.ListenAddress("in").String())
+	if err == nil {
+		defer c.Close()
+		check(t, c.SetDeadline(time.Now().Add(patience)))
+		_, err = io.ReadAll(c)
+	}
+	if !isReset(err) {
+		t.Errorf("the connection ended with %v, not a reset", err)
+	}
+}
+
+// attempt makes a connection that may end in any way, with some data.
+func (g *gateway) attempt(t *testing.T) {
+	t.Helper()
+	var d net.Dialer
+	c, err := d.DialContext(t.Context(), "tcp", g.ListenAddress("in").String())
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	check(t, c.SetDeadline(time.Now().Add(patience)))
+	_, _ = exchange(c, []byte("x"))
 }
 
 // wantReset reads until the connection ends, which must be by a reset.
@@ -207,7 +242,7 @@ type testFilter struct {
 }
 
 // none is a mask of no events, for testFilter.
-const none EventMask = 1 << 31
+var none EventMask = 1 << 31
 
 func (f *testFilter) FilterInit(fw *Firewall) (EventMask, error) {
 	if f.onInit != nil {

@@ -12,13 +12,8 @@ func TestMain(m *testing.M) { fwxtest.VerifyMain(m) }
 // patience is how long a test waits for what must come.
 const patience = 20 * time.Second
 
-// onBackends runs a test once on each backend.
-func onBackends(t *testing.T, test func(t *testing.T, backend string)) {
-	t.Helper()
-	for _, backend := range []string{"io_uring", "epoll"} {
-		t.Run(backend, func(t *testing.T) { test(t, backend) })
-	}
-}
+// backends are those that every test with a socket runs on.
+var backends = []string{"io_uring", "epoll"}
 
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()

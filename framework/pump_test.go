@@ -3,7 +3,6 @@ package framework
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -79,58 +78,61 @@ func resume(c *Connection, dir Direction, v Verdict) {
 func TestPump(t *testing.T) {
 	const buffer = 16 << 10
 	sizes := []int{0, 1, buffer - 1, buffer, buffer + 1, 3 << 20}
-	onBackends(t, func(t *testing.T, backend string) {
-		server := serve(t, echo)
-		for _, test := range dataFilters {
-			t.Run(test.name, func(t *testing.T) {
-				f := &testFilter{onData: test.onData}
-				g := startGateway(t, gatewayConfig(backend, server, f))
-				for _, size := range sizes {
-					sent := random(size)
-					got, err := exchange(g.dial(t), sent)
-					if want := test.want(sent); err != nil || !bytes.Equal(got, want) {
-						t.Errorf("size %d: got %d bytes, %v, want %d", size, len(got), err, len(want))
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			server := serve(t, echo)
+			for _, test := range dataFilters {
+				t.Run(test.name, func(t *testing.T) {
+					f := &testFilter{onData: test.onData}
+					g := startGateway(t, gatewayConfig(backend, server, f))
+					for _, size := range sizes {
+						sent := random(size)
+						got, err := exchange(g.dial(t), sent)
+						if want := test.want(sent); err != nil || !bytes.Equal(got, want) {
+							t.Errorf("size %d: got %d bytes, %v, want %d", size, len(got), err, len(want))
+						}
 					}
-				}
-				eventually(t, "all connections end", func() bool { return g.Connections() == 0 })
-				if n := f.ended.Load(); n != int64(len(sizes)) {
-					t.Errorf("%d connections ended of %d", n, len(sizes))
-				}
-			})
-		}
-	})
+					eventually(t, "all connections end", func() bool { return g.Connections() == 0 })
+					if n := f.ended.Load(); n != int64(len(sizes)) {
+						t.Errorf("%d connections ended of %d", n, len(sizes))
+					}
+				})
+			}
+		})
+	}
 }
 
 // TestPumpUnix has unix sockets on both sides, named relative to the configuration.
 func TestPumpUnix(t *testing.T) {
-	onBackends(t, func(t *testing.T, backend string) {
-		dir, err := os.MkdirTemp("", "fwx") // t.TempDir's path is too long for a socket
-		check(t, err)
-		t.Cleanup(func() { os.RemoveAll(dir) })
-		serveOn(t, "unix", filepath.Join(dir, "server"), func(c net.Conn) { _, _ = io.Copy(c, c) })
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			dir := must(os.MkdirTemp("", "fwx"))(t)     //nolint:usetesting // the path of T.TempDir is too long for a socket
+			t.Cleanup(func() { _ = os.RemoveAll(dir) }) // it is of the system's temporary files
+			serveOn(t, "unix", filepath.Join(dir, "server"), func(c net.Conn) { _ = echoOn(c) })
 
-		config := gatewayConfig(backend, "unix:server", &testFilter{onEvent: func(ev *Event) Verdict {
-			if c := ev.Connection; c.Client().IsValid() || c.Session().ClientAddress().IsValid() {
-				return Deny(fmt.Sprint(c.Client(), c.Session().ClientAddress()))
+			config := gatewayConfig(backend, "unix:server", &testFilter{onEvent: func(ev *Event) Verdict {
+				if c := ev.Connection; c.Client().IsValid() || c.Session().ClientAddress().IsValid() {
+					return Deny(fmt.Sprint(c.Client(), c.Session().ClientAddress()))
+				}
+				return Pass
+			}})
+			config.Dir = dir
+			config.Listeners[0].Listen = "unix:in"
+			g := startGateway(t, config)
+			if got := g.ListenAddress("in").String(); got != "unix:"+filepath.Join(dir, "in") {
+				t.Errorf("listens on %s", got)
 			}
-			return Pass
-		}})
-		config.Dir = dir
-		config.Listeners[0].Listen = "unix:in"
-		g := startGateway(t, config)
-		if got := g.ListenAddress("in").String(); got != "unix:"+filepath.Join(dir, "in") {
-			t.Errorf("listens on %s", got)
-		}
-		sent := random(1 << 20)
-		got, err := exchange(dial(t, "unix", filepath.Join(dir, "in")), sent)
-		if err != nil || !bytes.Equal(got, sent) {
-			t.Errorf("got %d bytes, %v", len(got), err)
-		}
-		g.stop(t)
-		if _, err := os.Lstat(filepath.Join(dir, "in")); !os.IsNotExist(err) {
-			t.Errorf("the socket is still there: %v", err)
-		}
-	})
+			sent := random(1 << 20)
+			got, err := exchange(dial(t, "unix", filepath.Join(dir, "in")), sent)
+			if err != nil || !bytes.Equal(got, sent) {
+				t.Errorf("got %d bytes, %v", len(got), err)
+			}
+			g.stop(t)
+			if _, err := os.Lstat(filepath.Join(dir, "in")); !os.IsNotExist(err) {
+				t.Errorf("the socket is still there: %v", err)
+			}
+		})
+	}
 }
 
 func TestPumpIPv6(t *testing.T) {
@@ -139,49 +141,53 @@ func TestPumpIPv6(t *testing.T) {
 	} else {
 		ln.Close()
 	}
-	onBackends(t, func(t *testing.T, backend string) {
-		server := serveOn(t, "tcp", "[::1]:0", func(c net.Conn) { _, _ = io.Copy(c, c) })
-		config := gatewayConfig(backend, server)
-		config.Listeners[0].Listen = "[::1]:0"
-		g := startGateway(t, config)
-		if got, err := exchange(g.dial(t), []byte("hello")); string(got) != "hello" {
-			t.Errorf("got %q, %v", got, err)
-		}
-	})
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			server := serveOn(t, "tcp", "[::1]:0", func(c net.Conn) { _ = echoOn(c) })
+			config := gatewayConfig(backend, server)
+			config.Listeners[0].Listen = "[::1]:0"
+			g := startGateway(t, config)
+			if got, err := exchange(g.dial(t), []byte("hello")); string(got) != "hello" {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
 }
 
 // TestWriteBetween is row C16: each chunk is written to a file, and goes on only
 // when that has completed.
 func TestWriteBetween(t *testing.T) {
-	onBackends(t, func(t *testing.T, backend string) {
-		var written, early atomic.Int64
-		sent := random(2 << 20)
-		server := serve(t, func(c *net.TCPConn) {
-			var n int64
-			buffer := make([]byte, 64<<10)
-			for {
-				k, err := c.Read(buffer)
-				if n += int64(k); n > written.Load() {
-					early.Add(1)
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			var written, early atomic.Int64
+			sent := random(2 << 20)
+			server := serve(t, func(c *net.TCPConn) {
+				var n int64
+				buffer := make([]byte, 64<<10)
+				for {
+					k, err := c.Read(buffer)
+					if n += int64(k); n > written.Load() {
+						early.Add(1)
+					}
+					if err != nil {
+						return
+					}
 				}
-				if err != nil {
-					return
-				}
+			})
+			path := filepath.Join(t.TempDir(), "spool")
+			w := &spool{path: path, written: &written}
+			g := startGateway(t, gatewayConfig(backend, server, &testFilter{onData: w.data}))
+			if _, err := exchange(g.dial(t), sent); err != nil {
+				t.Error(err)
+			}
+			if got := must(os.ReadFile(path))(t); !bytes.Equal(got, sent) {
+				t.Errorf("the file has %d bytes that are not those sent", len(got))
+			}
+			if early.Load() != 0 {
+				t.Error("the server got a chunk before it was written")
 			}
 		})
-		path := filepath.Join(t.TempDir(), "spool")
-		w := &spool{path: path, written: &written}
-		g := startGateway(t, gatewayConfig(backend, server, &testFilter{onData: w.data}))
-		if _, err := exchange(g.dial(t), sent); err != nil {
-			t.Error(err)
-		}
-		if got := must(os.ReadFile(path))(t); !bytes.Equal(got, sent) {
-			t.Errorf("the file has %d bytes that are not those sent", len(got))
-		}
-		if early.Load() != 0 {
-			t.Error("the server got a chunk before it was written")
-		}
-	})
+	}
 }
 
 // spool writes chunks to a file before they go on, with the means of the SDK.

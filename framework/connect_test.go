@@ -1,0 +1,212 @@
+package framework
+
+import (
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// fullBacklog returns the address of a server that does not answer connects.
+func fullBacklog(t *testing.T) string {
+	t.Helper()
+	fd := must(unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0))(t)
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	check(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	check(t, unix.Listen(fd, 0))
+	file := os.NewFile(uintptr(must(unix.Dup(fd))(t)), "listener")
+	ln := must(net.FileListener(file))(t)
+	file.Close()
+	t.Cleanup(func() { ln.Close() })
+	address := ln.Addr().String()
+	for { // fill the queue of connections to be accepted
+		c, err := net.DialTimeout("tcp", address, 100*time.Millisecond) //nolint:noctx // it has a limit
+		if err != nil {
+			return address
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+}
+
+// closedPort returns an address where nobody listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	ln := must((&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0"))(t)
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// named serves its name.
+func named(t *testing.T, name string) string {
+	t.Helper()
+	return serve(t, func(c *net.TCPConn) {
+		_, _ = c.Write([]byte(name))
+		_, _ = io.Copy(io.Discard, c)
+	})
+}
+
+func TestRoundRobin(t *testing.T) {
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			config := gatewayConfig(backend, named(t, "1"))
+			config.Upstreams[0].Servers = append(config.Upstreams[0].Servers, named(t, "2"), named(t, "3"))
+			g := startGateway(t, config)
+			var got strings.Builder
+			for range 6 {
+				name := must(exchange(g.dial(t), nil))(t)
+				got.Write(name)
+			}
+			if got.String() != "123123" {
+				t.Errorf("the turns were %s", got.String())
+			}
+		})
+	}
+}
+
+func TestFailover(t *testing.T) {
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			good := named(t, "good")
+			config := gatewayConfig(backend, closedPort(t))
+			config.Upstreams[0].Servers = append(config.Upstreams[0].Servers, fullBacklog(t), "unix:/nowhere", good)
+			config.Upstreams[0].ConnectTimeout = 50 * time.Millisecond
+			g := startGateway(t, config)
+			for range 4 {
+				if got, err := exchange(g.dial(t), nil); err != nil || string(got) != "good" {
+					t.Errorf("got %q, %v", got, err)
+				}
+			}
+		})
+	}
+}
+
+func TestAllDown(t *testing.T) {
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			f, ends := passing()
+			config := gatewayConfig(backend, closedPort(t), f)
+			config.Upstreams[0].Servers = append(config.Upstreams[0].Servers, closedPort(t))
+			g := startGateway(t, config)
+			g.refused(t)
+			e := ends.one(t)
+			if e.outcome != Failed || !strings.Contains(e.reason, `upstream "out": no server could be connected`) ||
+				!strings.Contains(e.reason, syscall.ECONNREFUSED.Error()) {
+				t.Errorf("ended %+v", e)
+			}
+			if f.gone.Load() != 1 {
+				t.Errorf("the data filter was detached %d times", f.gone.Load())
+			}
+		})
+	}
+}
+
+func TestIdle(t *testing.T) {
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			f, ends := passing()
+			config := gatewayConfig(backend, serve(t, echo), f)
+			config.Listeners[0].IdleTimeout = 50 * time.Millisecond
+			g := startGateway(t, config)
+			c := g.dial(t)
+			must(c.Write([]byte("x")))(t)
+			if got, err := io.ReadAll(c); err != nil || string(got) != "x" {
+				t.Errorf("got %q, %v", got, err)
+			}
+			if e := ends.one(t); e != (end{Passed, "idle for 50ms", 1, 1}) {
+				t.Errorf("ended %+v", e)
+			}
+		})
+	}
+}
+
+// TestIdleHeld sees that a filter may hold for longer than the idle timeout,
+// and that the time begins anew behind it.
+func TestIdleHeld(t *testing.T) {
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			f := &testFilter{onData: func(c *Connection, dir Direction, _ []byte) Verdict {
+				if dir == Downstream {
+					return Pass
+				}
+				c.Worker().AfterFunc(400*time.Millisecond, func() { resume(c, dir, Pass) })
+				return Hold
+			}}
+			config := gatewayConfig(backend, serve(t, echo), f)
+			config.Listeners[0].IdleTimeout = 100 * time.Millisecond
+			g := startGateway(t, config)
+			c := g.dial(t)
+			must(c.Write([]byte("x")))(t)
+			if got, err := io.ReadAll(c); err != nil || string(got) != "x" {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
+}
+
+// TestLimit sees that clients above the limit wait, and are served when others go.
+func TestLimit(t *testing.T) {
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			config := gatewayConfig(backend, named(t, "x"))
+			config.Service.MaxConnections = 2
+			g := startGateway(t, config)
+			read := func(c net.Conn) error {
+				_, err := io.ReadFull(c, make([]byte, 1))
+				return err
+			}
+			clients := make([]*net.TCPConn, 0, 6)
+			for range 6 {
+				clients = append(clients, g.dial(t))
+			}
+			eventually(t, "the limit is reached", func() bool { return g.log.has("limit of connections reached") })
+			check(t, clients[2].SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+			if err := read(clients[2]); err == nil {
+				t.Error("a third connection was served")
+			}
+			check(t, clients[2].SetReadDeadline(time.Now().Add(patience)))
+			for _, c := range clients {
+				check(t, read(c))
+				if n := g.Connections(); n > 2 {
+					t.Errorf("%d connections", n)
+				}
+				c.Close()
+			}
+		})
+	}
+}
+
+// TestLimitAll has several listeners fight for a limit; nobody is forgotten.
+func TestLimitAll(t *testing.T) {
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			config := gatewayConfig(backend, serve(t, echo))
+			config.Service.MaxConnections = 3
+			for _, name := range []string{"second", "third"} {
+				config.Listeners = append(config.Listeners, ListenerConfig{Name: name, Listen: "127.0.0.1:0", Upstream: "out"})
+			}
+			g := startGateway(t, config)
+			errs := make(chan error)
+			for i := range 60 {
+				l := config.Listeners[i%3]
+				go func() {
+					var d net.Dialer
+					c, err := d.DialContext(t.Context(), "tcp", g.ListenAddress(l.Name).String())
+					if err == nil {
+						_ = c.SetDeadline(time.Now().Add(patience)) // it is open
+						_, err = exchange(c, []byte("x"))
+						c.Close()
+					}
+					errs <- err
+				}()
+			}
+			for range 60 {
+				check(t, <-errs)
+			}
+		})
+	}
+}

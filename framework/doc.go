@@ -1,0 +1,61 @@
+// Package framework is a filtering gateway to embed: clients connect to
+// listeners, their connections go on to servers, and filters in between see,
+// hold, change and refuse what goes through.
+//
+// # The parts
+//
+// A [Firewall] is the service. New makes it from a [Config], which [LoadConfig]
+// reads from a file or a program fills in; Start opens it, Shutdown ends it, and
+// Run does both.
+//
+// A [Filter] is there once for the service. For each client that it has to do
+// with it makes a [SessionFilter], which is told the events of the client's
+// connections. In an event it may attach a [DataFilter] to the connection, which
+// then sees the data. A filter that attaches none costs nothing on the data path.
+//
+// A [Session] is one client, by its address, for as long as it has connections.
+// A [Connection] has two directions, [Upstream] from the client to the server
+// and [Downstream] from the server to the client. Each is a flow of its own: a
+// chunk is received, goes through the data filters in the order of their
+// [PriorityClass], and is sent; only then the next one is received.
+//
+// The answer of a filter is a [Verdict]: Pass, Replace, Drop, Deny, Fail or
+// Hold. Hold keeps the connection (in an event) or the one direction (for a
+// chunk) waiting until Event.Resume or Connection.Resume gives another verdict;
+// everything else goes on. So a filter may write a file, ask a service or wait
+// for a timer between receiving and sending, and delays nobody but its client.
+//
+// # Order of calls
+//
+//	FilterInit             once, in Start; the events that the filter wants
+//	AttachToSession        once a session, with the first event that it wants
+//	FirewallEventHandler   AcceptedConnection, then ConnectTCP
+//	Data                   each chunk
+//	Detach                 of the data filter: the connection has ended
+//	FirewallEventHandler   ConnectionTerminating, whatever the end was
+//	Detach                 of the session filter: the client's last connection has ended
+//	FilterShutdown         once, after all of it
+//
+// A filter that holds when its connection ends must still resume; the chunk is
+// valid until then. One that does not within 30 seconds is logged and given up.
+//
+// # Who calls what
+//
+// FilterInit and FilterShutdown run on the goroutine of Start and Shutdown and
+// may block. All else runs on a worker of the completion port. A connection
+// lives on one worker: its events, its data and the completions of what its
+// filters start there come one at a time and need no lock. Sessions are shared
+// by workers, and so are the Filter and the SessionFilter. Nothing on a worker
+// may block: [Connection.Go] runs what does elsewhere, and the means of package
+// completion (files, sockets, timers) do not. Methods of a Connection are for
+// its worker; from elsewhere, Connection.Worker().Post leads there.
+//
+// A panic in a filter is logged and ends the connection that it was about.
+//
+// # Kinds
+//
+// A [Registry] is the kinds of filter that a configuration file may name. Each
+// is a [Factory]: the settings of the kind, decoded strictly, and a function
+// that makes the filter. A program that needs no file gives its filters by
+// value, as FilterConfig.Filter.
+package framework

@@ -1,0 +1,190 @@
+package framework
+
+import (
+	"errors"
+
+	"fwx/framework/completion"
+)
+
+// settling is a connection as the task that settles its end.
+type settling Connection
+
+// deny ends the connection because a filter refused it.
+func (c *Connection) deny(filter, reason string) {
+	if c.outcome == Passed {
+		c.outcome, c.reason = Denied, reason
+	}
+	c.fw.logger.Info("connection denied", "connection", c.id, "client", c.client.String(),
+		"listener", c.Listener(), "filter", filter, "reason", reason)
+	c.end(true)
+}
+
+// fail ends the connection because of an error.
+func (c *Connection) fail(reason string) {
+	if c.outcome == Passed {
+		c.outcome, c.reason = Failed, reason
+	}
+	c.fw.logger.Warn("connection failed", "connection", c.id, "client", c.client.String(),
+		"listener", c.Listener(), "reason", reason)
+	c.end(true)
+}
+
+// broke ends the connection because one side broke it off, and lets the other
+// see the same.
+func (c *Connection) broke(err error) {
+	c.blame(err)
+	c.end(true)
+}
+
+// blame notes the first error that the connection met.
+func (c *Connection) blame(err error) {
+	if c.outcome == Passed {
+		c.outcome, c.reason = Failed, err.Error()
+	}
+}
+
+// abort ends the connection because the service ends.
+func (c *Connection) abort() {
+	if !c.Ended() {
+		c.broke(errors.New("the service was shut down"))
+	}
+}
+
+// end closes both sides. The rest waits for what is in flight on them, and for
+// whoever has called.
+func (c *Connection) end(reset bool) {
+	if c.phase >= phaseDrain {
+		return
+	}
+	c.phase = phaseDrain
+	c.attempts.cancel()
+	for _, s := range []*completion.Socket{c.internal, c.external} {
+		if s == nil || s.Closed() {
+			continue
+		}
+		if reset {
+			_ = s.Reset() // it is open
+		} else {
+			_ = s.Close() // it is open
+		}
+	}
+	if c.idle != nil {
+		c.idle.Stop()
+	}
+	c.limit.Reset(c.fw.patience)
+	c.settle()
+}
+
+// settle queues the next step of the end. It comes as a task, so that no filter
+// is told of an end in the midst of one of its own calls.
+func (c *Connection) settle() {
+	if err := c.worker.PostTaskCompletion((*settling)(c), nil); err != nil {
+		c.drained() // the port is closed: it is the worker that calls
+	}
+}
+
+// ending takes the next step of the end, if it has come to that. Only a
+// completion does so, at its own end: no filter is being called then.
+func (c *Connection) ending() {
+	if c.phase == phaseDrain {
+		c.drained()
+	}
+}
+
+// CompleteTask takes the next step of the end.
+func (s *settling) CompleteTask(any) { (*Connection)(s).drained() }
+
+// drained tells the data filters of the end, and goes on when everything of the
+// connection has come back: the operations on its sockets, and the chunks and
+// events that filters hold.
+func (c *Connection) drained() {
+	if c.phase != phaseDrain {
+		return
+	}
+	c.detach()
+	if c.busy() {
+		return
+	}
+	for i := range c.flows {
+		c.flows[i].release()
+	}
+	c.duration = c.worker.Now() - c.started
+	c.phase = phaseEnded
+	c.limit.Reset(c.fw.patience)
+	c.raise(ConnectionTerminating)
+}
+
+// busy reports whether something of the connection is in flight or held.
+func (c *Connection) busy() bool {
+	return c.handling || c.event.held || c.attempts.inFlight() || c.flows[Upstream].busy() || c.flows[Downstream].busy()
+}
+
+// detach tells the data filters once that the connection has ended.
+func (c *Connection) detach() {
+	if c.detached {
+		return
+	}
+	c.detached = true
+	for i := range c.chain {
+		if d, ok := c.chain[i].filter.(Detacher); ok {
+			c.guard(c.chain[i].owner, d.Detach)
+		}
+	}
+}
+
+// gone is the end: nothing refers to the connection any more.
+func (c *Connection) gone() {
+	c.limit.Stop()
+	c.fw.sessions.close(c.session)
+	c.fw.closed(c)
+}
+
+// guard calls a filter; a panic in it is logged and ends there.
+func (c *Connection) guard(f *filter, call func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.panicked(f.config.Name, r)
+		}
+	}()
+	call()
+}
+
+// timedOut is called when a phase has lasted too long.
+func (c *Connection) timedOut() {
+	switch c.phase {
+	case phaseConnect:
+		c.attempts.cancel()
+	case phasePump:
+		c.lastWords()
+	case phaseDrain, phaseEnded:
+		c.abandon()
+	case phaseEvents:
+	}
+}
+
+// lastWords ends a connection of which one side takes nothing any more and says
+// nothing either.
+func (c *Connection) lastWords() {
+	if left := lastWords - (c.worker.Now() - c.active); left > 0 {
+		c.limit.Reset(left)
+		return
+	}
+	c.end(true)
+}
+
+// abandon goes on without a filter that does not let go of a connection that
+// has ended: the others must be told all the same.
+func (c *Connection) abandon() {
+	c.fw.logger.Error("a connection that has ended is kept", "connection", c.id, "by", c.holder(),
+		"event", c.event.Type.String(), "after", c.fw.patience)
+	if c.phase == phaseEnded {
+		c.limit.Reset(c.fw.patience)
+		_ = c.event.Resume(Pass) // ErrBadContext: nothing is held
+		return
+	}
+	c.event.held = false
+	for i := range c.flows {
+		c.flows[i].abandon()
+	}
+	c.drained()
+}

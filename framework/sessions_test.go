@@ -1,0 +1,109 @@
+package framework
+
+import (
+	"io"
+	"net/netip"
+	"strconv"
+	"sync"
+	"testing"
+)
+
+func TestSessionValues(t *testing.T) {
+	s := &Session{}
+	if s.Get("x") != nil || !s.Set("x", 1) || s.Get("x") != 1 || !s.Set("x", nil) || s.Get("x") != nil {
+		t.Error("a value does not come back, or does not go")
+	}
+	if n, ok := s.Incr("n", 2); n != 2 || !ok {
+		t.Errorf("Incr gave %v, %t", n, ok)
+	}
+	if n, ok := s.Incr("n", -0.5); n != 1.5 || !ok {
+		t.Errorf("Incr gave %v, %t", n, ok)
+	}
+	s.Set("text", "x")
+	if n, ok := s.Incr("text", 1); n != 1 || !ok {
+		t.Errorf("Incr of a text gave %v, %t", n, ok)
+	}
+	for i := range maxSessionValues - 2 {
+		if !s.Set(strconv.Itoa(i), i) {
+			t.Fatalf("value %d does not fit", i)
+		}
+	}
+	if s.Set("one more", 1) || s.Get("one more") != nil {
+		t.Error("there is no bound")
+	}
+	if _, ok := s.Incr("another", 1); ok {
+		t.Error("there is no bound for Incr")
+	}
+	if !s.Set("n", 5) || s.Get("n") != 5 || !s.Set("n", nil) || !s.Set("one more", 1) {
+		t.Error("a full session cannot be changed")
+	}
+}
+
+// TestSessions has clients of several addresses, each with several connections
+// on both workers, that count in their session.
+func TestSessions(t *testing.T) {
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			const clients, each = 3, 10
+			var mu sync.Mutex
+			counts := make(map[netip.Addr]float64)
+			f := &testFilter{mask: AcceptedConnection | ConnectionTerminating}
+			f.onAttach = func(s *Session, _ *EventMask) error {
+				s.Set("attached", s.ClientAddress()) // the session may be used at once
+				return nil
+			}
+			f.onEvent = func(ev *Event) Verdict {
+				s := ev.Connection.Session()
+				if s.Get("attached") != ev.Connection.Client().Addr() {
+					return Deny("another session")
+				}
+				if ev.Type == AcceptedConnection {
+					n, _ := s.Incr("n", 1)
+					mu.Lock()
+					defer mu.Unlock()
+					counts[s.ClientAddress()] = max(counts[s.ClientAddress()], n)
+				}
+				return Pass
+			}
+			g := startGateway(t, gatewayConfig(backend, serve(t, echo), f))
+			var clientsDone sync.WaitGroup
+			for i := range clients * each {
+				c := g.dialFrom(t, "127.0.0."+strconv.Itoa(2+i%clients))
+				clientsDone.Go(func() {
+					if _, err := c.Write([]byte("x")); err != nil {
+						t.Error(err)
+					}
+					if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			clientsDone.Wait()
+			if f.detached.Load() != 0 {
+				t.Error("a session ended before its connections")
+			}
+			g.resetAllForTest(t)
+			g.stop(t)
+			if f.attached.Load() != clients || f.detached.Load() != clients || f.ended.Load() != clients*each {
+				t.Errorf("attached %d times, detached %d, ended %d", f.attached.Load(), f.detached.Load(), f.ended.Load())
+			}
+			for client, n := range counts {
+				if n != each {
+					t.Errorf("%v counted %v", client, n)
+				}
+			}
+		})
+	}
+}
+
+// resetAllForTest resets the connections there are.
+func (g *gateway) resetAllForTest(t *testing.T) {
+	t.Helper()
+	for i, w := range g.port.Workers() {
+		check(t, w.Call(func() {
+			for c := range g.live[i].connections {
+				c.Reset()
+			}
+		}))
+	}
+}

@@ -1,0 +1,126 @@
+package framework
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
+
+// begin starts the life of a connection, on its worker.
+func (c *Connection) begin() {
+	c.started = c.worker.Now()
+	c.limit = c.worker.NewTimer(c.timedOut)
+	c.event.Connection = c
+	c.raise(AcceptedConnection)
+}
+
+// raise tells the filters an event, one after the other.
+func (c *Connection) raise(event EventMask) {
+	c.event.Type, c.event.next = event, 0
+	c.tell()
+}
+
+// tell tells the event to the filters whose turn has not been, until one
+// holds or denies, and then takes the next step of the connection's life.
+func (c *Connection) tell() {
+	ev := &c.event
+	for ev.next < len(c.listener.filters) {
+		f := c.listener.filters[ev.next]
+		a, err := c.attach(f)
+		if err != nil {
+			c.fail(fmt.Sprintf("filter %q: attach to session: %v", f.config.Name, err))
+			return
+		}
+		if a.filter == nil || a.mask&ev.Type == 0 {
+			ev.next++
+			continue
+		}
+		ev.handler = f.config.Name
+		v := c.handle(a.filter)
+		if v.kind == verdictHold {
+			ev.held = true
+			return
+		}
+		if !c.judge(v) {
+			return
+		}
+		ev.next++
+	}
+	c.told()
+}
+
+// attach attaches a filter to the session, if the event is the first that it
+// wants there; a panic in it makes the connection fail.
+func (c *Connection) attach(f *filter) (a attachment, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.panicked(f.config.Name, r)
+			err = errors.New("it panicked")
+		}
+	}()
+	return c.session.attach(f, c.event.Type)
+}
+
+// handle calls an event handler; a panic in it makes the connection fail.
+func (c *Connection) handle(sf SessionFilter) (v Verdict) {
+	c.handling = true
+	defer func() {
+		c.handling = false
+		if r := recover(); r != nil {
+			c.panicked(c.event.handler, r)
+			v = Fail("it panicked")
+		}
+	}()
+	return sf.FirewallEventHandler(&c.event)
+}
+
+func (c *Connection) panicked(filter string, r any) {
+	c.fw.logger.Error("a filter panicked", "filter", filter, "connection", c.id,
+		"panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+}
+
+// eventVerdict goes on with an event after a Hold.
+func (c *Connection) eventVerdict(ev *Event, v Verdict) {
+	if c.phase == phaseDrain { // it ended while the filter thought about it
+		c.settle()
+		return
+	}
+	if c.judge(v) {
+		ev.next++
+		c.tell()
+	}
+}
+
+// judge carries out the verdict on an event; false if it ended the connection.
+func (c *Connection) judge(v Verdict) bool {
+	if c.event.Type == ConnectionTerminating {
+		return true // nothing is left to deny
+	}
+	if c.Ended() {
+		return false // by the handler itself
+	}
+	switch v.kind {
+	case verdictPass:
+		return true
+	case verdictDeny:
+		c.deny(c.event.handler, v.reason)
+	case verdictFail:
+		c.fail(fmt.Sprintf("filter %q: %s", c.event.handler, v.reason))
+	default:
+		c.fail(fmt.Sprintf("filter %q: verdict %q does not suit an event", c.event.handler, v))
+	}
+	return false
+}
+
+// told takes the step behind an event.
+func (c *Connection) told() {
+	switch c.event.Type {
+	case AcceptedConnection:
+		c.chooseServer()
+	case ConnectTCP:
+		c.phase = phaseConnect
+		c.connect()
+	case ConnectionTerminating:
+		c.gone()
+	}
+}
