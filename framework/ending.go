@@ -119,12 +119,18 @@ func (c *Connection) busy() bool {
 	return c.handling || c.event.held || c.attempts.inFlight() || c.flows[Upstream].busy() || c.flows[Downstream].busy()
 }
 
-// detach tells the data filters once that the connection has ended.
+// detach tells the filters that hold something once that the connection has ended.
 func (c *Connection) detach() {
 	if c.detached {
 		return
 	}
 	c.detached = true
+	if c.event.held {
+		f := c.listener.filters[c.event.next]
+		if i, ok := c.session.attachment(f).filter.(Interrupter); ok {
+			c.guard(f, func() { i.Interrupt(c) })
+		}
+	}
 	for i := range c.chain {
 		if d, ok := c.chain[i].filter.(Detacher); ok {
 			c.guard(c.chain[i].owner, d.Detach)

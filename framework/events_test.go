@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"fwx/framework/fwxtest"
 )
 
 // diary notes what filters are told, in order.
@@ -61,7 +63,7 @@ func TestLife(t *testing.T) {
 			g.stop(t)
 			want := []string{
 				"a init", "b init",
-				"a attach", "a accepted", "a connect", "b attach", "b connect",
+				"a attach", "a accepted", "b attach", "a connect", "b connect",
 				"a upstream x", "b upstream x", "b downstream x", "a downstream x",
 				"a gone", "b gone", "a terminating", "a detach", "b detach",
 			}
@@ -184,14 +186,16 @@ func TestDeny(t *testing.T) {
 								return Deny("bad")
 							}
 						}}
-						g := startGateway(t, gatewayConfig(backend, serve(t, echo), f, d.filter("behind", in)))
+						g := startGateway(t, gatewayConfig(backend, serve(t, echo), f, d.filter("behind", in|ConnectionTerminating)))
 						g.refused(t)
 						if e := ends.one(t); e != (end{Denied, "bad", 0, 0}) {
 							t.Errorf("ended %+v", e)
 						}
 						g.stop(t)
-						if got := d.lines(); len(got) != 1 {
-							t.Errorf("the filter behind was told %v", got)
+						// The filter behind is told of the end, and of nothing else.
+						want := []string{"behind init", "behind attach", "behind terminating", "behind detach"}
+						if diff := cmp.Diff(want, d.lines()); diff != "" {
+							t.Error(diff)
 						}
 					})
 				}
@@ -447,6 +451,38 @@ func TestChainOrder(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}
+		})
+	}
+}
+
+// interrupted is a session filter that holds an event for as long as its
+// connection lasts.
+type interrupted struct{ testFilter }
+
+func (f *interrupted) AttachToSession(*Session, *EventMask) (SessionFilter, error) { return f, nil }
+
+func (f *interrupted) Interrupt(c *Connection) { _ = c.event.Resume(Pass) } // held
+
+// TestInterrupt ends connections whose event is held.
+func TestInterrupt(t *testing.T) {
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			held := make(chan *Connection, 1)
+			f := &interrupted{}
+			f.mask = allEvents
+			f.onEvent = func(ev *Event) Verdict {
+				if ev.Type != ConnectTCP {
+					return Pass
+				}
+				held <- ev.Connection
+				return Hold
+			}
+			g := startGateway(t, gatewayConfig(backend, serve(t, echo), f))
+			g.dial(t)
+			c := <-held
+			check(t, c.Worker().Post(c.Reset))
+			fwxtest.Eventually(t, time.Minute, "the connection has ended", func() bool { return g.Connections() == 0 })
+			g.stop(t)
 		})
 	}
 }

@@ -39,6 +39,10 @@ type DataFilter interface {
 // connection ends. A data filter that holds a chunk must still resume it.
 type Detacher interface{ Detach() }
 
+// Interrupter is a session filter that wants to know when a connection ends
+// while it holds one of its events. It must still resume the event.
+type Interrupter interface{ Interrupt(c *Connection) }
+
 // FilterShutdowner is a filter that has something to end with the service
 // (IFWXFilter::FilterShutdown). It is called after the last connection, on a
 // goroutine of its own, also when FilterInit has failed.

@@ -75,22 +75,29 @@ func (s *Session) set(key string, value any) bool {
 	return true
 }
 
-// attach returns what a filter has to do with the session, attaching it if
-// this is the first event that it wants.
-func (s *Session) attach(f *filter, event EventMask) (attachment, error) {
+// attach attaches a filter to the session, if this is the first event that it
+// wants there.
+func (s *Session) attach(f *filter, event EventMask) error {
 	s.attaching.Lock()
 	defer s.attaching.Unlock()
 	a := &s.filters[f.number]
 	if a.attached || f.mask&event == 0 || event == ConnectionTerminating {
-		return *a, nil
+		return nil
 	}
 	mask := f.mask
 	sf, err := f.instance.AttachToSession(s, &mask)
 	if err != nil {
-		return attachment{}, err
+		return err
 	}
 	*a = attachment{attached: true, filter: sf, mask: mask}
-	return *a, nil
+	return nil
+}
+
+// attachment returns what a filter has to do with the session.
+func (s *Session) attachment(f *filter) attachment {
+	s.attaching.Lock()
+	defer s.attaching.Unlock()
+	return s.filters[f.number]
 }
 
 // detach tells every filter of the session that it has ended.

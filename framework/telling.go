@@ -14,9 +14,17 @@ func (c *Connection) begin() {
 	c.raise(AcceptedConnection)
 }
 
-// raise tells the filters an event, one after the other.
+// raise tells the filters an event, one after the other. All that want it are
+// attached to the session before, so that one behind a filter that denies is
+// still told of the end.
 func (c *Connection) raise(event EventMask) {
 	c.event.Type, c.event.next = event, 0
+	for _, f := range c.listener.filters {
+		if err := c.attach(f); err != nil {
+			c.fail(fmt.Sprintf("filter %q: attach to session: %v", f.config.Name, err))
+			return
+		}
+	}
 	c.tell()
 }
 
@@ -26,11 +34,7 @@ func (c *Connection) tell() {
 	ev := &c.event
 	for ev.next < len(c.listener.filters) {
 		f := c.listener.filters[ev.next]
-		a, err := c.attach(f)
-		if err != nil {
-			c.fail(fmt.Sprintf("filter %q: attach to session: %v", f.config.Name, err))
-			return
-		}
+		a := c.session.attachment(f)
 		if a.filter == nil || a.mask&ev.Type == 0 {
 			ev.next++
 			continue
@@ -51,7 +55,7 @@ func (c *Connection) tell() {
 
 // attach attaches a filter to the session, if the event is the first that it
 // wants there; a panic in it makes the connection fail.
-func (c *Connection) attach(f *filter) (a attachment, err error) {
+func (c *Connection) attach(f *filter) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			c.panicked(f.config.Name, r)

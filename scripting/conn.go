@@ -20,7 +20,6 @@ type conn struct {
 	flows      [2]flow
 	resources  map[resource]struct{}
 	waiting    []*fiber // of its handlers
-	watched    bool     // a data filter tells us of the end
 	ended      bool     // on_close has been called
 	event      event
 }
@@ -53,26 +52,14 @@ func (c *conn) track(r resource) {
 func (s *state) connecting(ev *framework.Event) framework.Verdict {
 	c := s.connOf(ev.Connection)
 	if s.handlers.data != nil {
-		if err := c.watch((*dataFilter)(c)); err != nil {
+		if err := c.connection.AttachDataFilter((*dataFilter)(c)); err != nil {
 			return framework.Fail(err.Error())
 		}
 	}
 	if s.handlers.connect == nil {
 		return framework.Pass
 	}
-	v := c.event.call(c, ev, handlerConnect, s.handlers.connect)
-	if c.event.held && !c.watched {
-		// Only a data filter is told when the connection ends.
-		if err := c.watch((*endWatcher)(c)); err != nil {
-			c.detach()
-		}
-	}
-	return v
-}
-
-func (c *conn) watch(df framework.DataFilter) error {
-	c.watched = true
-	return c.connection.AttachDataFilter(df)
+	return c.event.call(c, ev, handlerConnect, s.handlers.connect)
 }
 
 // terminating calls on_close.
@@ -103,18 +90,6 @@ func (c *conn) detach() {
 		}
 	}
 }
-
-// endWatcher is a data filter that lets everything pass: it is there to be told
-// of the end of a connection whose on_connect waits.
-type endWatcher conn
-
-// Data lets the chunk pass.
-func (*endWatcher) Data(*framework.Connection, framework.Direction, []byte) framework.Verdict {
-	return framework.Pass
-}
-
-// Detach is told that the connection has ended.
-func (w *endWatcher) Detach() { (*conn)(w).detach() }
 
 // event is an on_connect or on_close that runs.
 type event struct {

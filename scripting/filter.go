@@ -84,6 +84,12 @@ func (f *filter) FirewallEventHandler(ev *framework.Event) framework.Verdict {
 	}
 }
 
+// Interrupt ends an on_connect that waits: its connection is gone.
+func (f *filter) Interrupt(c *framework.Connection) {
+	s := f.states[c.Worker().Index()]
+	s.connOf(c).detach()
+}
+
 // FilterShutdown runs on_shutdown on every worker and ends the states.
 func (f *filter) FilterShutdown(ctx context.Context) error {
 	var errs []error

@@ -277,6 +277,11 @@ func (u *uring) sent(o *Overlapped, n int, errno syscall.Errno) {
 	switch {
 	case u.interrupted(o, errno):
 	case errno != 0:
+		if o.op == opSend {
+			// The send may have taken the error that would have ended a
+			// multishot receive. Armed anew, it sees that the stream has ended.
+			u.stop(o.desc)
+		}
 		u.worker.complete(o, o.done, errnoError(errno))
 	case o.done == len(o.buf):
 		u.worker.complete(o, o.done, nil)
