@@ -1,6 +1,7 @@
 package scripting
 
 import (
+	"bytes"
 	"fmt"
 	"runtime/debug"
 
@@ -111,6 +112,19 @@ func argBytes(L *lua.LState, n int) []byte {
 		return c.bytes(L)
 	}
 	return bytesOf(argString(L, n))
+}
+
+// argLasting is argBytes for an operation that may outlast the call: what a
+// chunk shows is copied, unless it is the running handler's own, which the
+// chunk lasts as long as.
+func (s *state) argLasting(L *lua.LState, n int) []byte {
+	data := argBytes(L, n)
+	c, ok := userValue(L.Get(n)).(*chunk)
+	if !ok || s.running != nil && s.running.task.args[1] == lua.LValue(c.object) {
+		return data
+	}
+	s.meter.chargeBytes(len(data))
+	return bytes.Clone(data)
 }
 
 // argNumber returns an argument that is a number. A string is none.

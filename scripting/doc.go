@@ -63,7 +63,7 @@
 // find the one or the other.
 //
 // Functions that can fail return nil, a message and a code: the name of a system's
-// error such as "ENOENT", or "denied", "timeout", "aborted", "closed", "busy",
+// error such as "ENOENT", or "denied", "aborted", "closed", "busy",
 // "full". Arguments of the wrong type and other misuse raise an error.
 //
 // # Limits

@@ -134,13 +134,13 @@ func fileOpen(s *state, L *lua.LState) int {
 	if err != nil {
 		return giveError(L, err)
 	}
-	return give(L, s.fileObject(f))
+	return give(L, s.fileObject(s.types.file, f))
 }
 
 // fileObject returns the object that a script has of a file. When the script has
 // lost it, the file is closed.
-func (s *state) fileObject(f *file) *lua.LUserData {
-	object, w := s.object(s.types.file, f), s.worker
+func (s *state) fileObject(class *lua.LTable, f *file) *lua.LUserData {
+	object, w := s.object(class, f), s.worker
 	runtime.AddCleanup(object, func(f *file) {
 		_ = w.Post(f.release) // after the end of the port it is closed
 	}, f)
@@ -268,7 +268,7 @@ func (s *state) giveAll(L *lua.LState, f *file, limit int) int {
 
 func fileWrite(s *state, L *lua.LState) int {
 	f, err := argHandle(L, "written at an offset")
-	offset, data := argInteger(L, 2, 0, maxExact), argBytes(L, 3)
+	offset, data := argInteger(L, 2, 0, maxExact), s.argLasting(L, 3)
 	if err != nil {
 		return giveError(L, err)
 	}
@@ -292,7 +292,7 @@ func fileWrite(s *state, L *lua.LState) int {
 // fileAppend appends a record. It waits only when the file's queue is full.
 func fileAppend(s *state, L *lua.LState) int {
 	f, err := argFile(L)
-	record := argBytes(L, 2)
+	record := s.argLasting(L, 2)
 	if err != nil {
 		return giveError(L, err)
 	}
@@ -357,7 +357,7 @@ func readPath(s *state, L *lua.LState) int {
 // writePath makes a file have a content: it is written beside it and renamed, so
 // that whoever reads it finds the old content or the new, never a part.
 func writePath(s *state, L *lua.LState) int {
-	path, data := argString(L, 1), argBytes(L, 2)
+	path, data := argString(L, 1), s.argLasting(L, 2)
 	g, name, err := s.filter.access.find(writing, path)
 	if err != nil {
 		return giveError(L, err)

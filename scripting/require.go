@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -27,16 +28,45 @@ func require(s *state, L *lua.LState) int {
 		L.RaiseError("module %q: wants a name such as \"lib.parser\", for lib/parser.lua beside the script%s", name,
 			strict.Suggest(name, []string{moduleName}))
 	}
-	value, seen := s.modules[path]
-	switch {
-	case seen && value == nil:
-		L.RaiseError("module %q requires itself, or has failed", name)
-	case !seen:
-		s.modules[path] = nil
-		value = s.runModule(L, name, path)
-		s.modules[path] = value
+	return give(L, s.loadModule(L, name, path))
+}
+
+// module is a script that has been required in a state.
+type module struct {
+	value  lua.LValue // what it returned; nil: it still runs
+	loader *fiber     // on which it does
+}
+
+const (
+	modulePause = time.Millisecond // between looks at a module that another handler loads
+	moduleLimit = 10 * time.Second // of waiting for it
+)
+
+// loadModule runs a module, or waits for the handler that does. One that fails
+// is run again the next time.
+func (s *state) loadModule(L *lua.LState, name, path string) lua.LValue {
+	m := s.modules[path]
+	for begin := s.worker.Now(); m != nil && m.value == nil; m = s.modules[path] {
+		switch {
+		case m.loader == s.running:
+			L.RaiseError("module %q requires itself", name)
+		case s.worker.Now()-begin > moduleLimit:
+			L.RaiseError("module %q: another handler has not loaded it within %v", name, moduleLimit)
+		}
+		s.awaitTimer(L, modulePause)
 	}
-	return give(L, value)
+	if m != nil {
+		return m.value
+	}
+	m = &module{loader: s.running}
+	s.modules[path] = m
+	defer func() {
+		if m.value == nil { // it has raised an error
+			delete(s.modules, path)
+		}
+	}()
+	m.value = s.runModule(L, name, path)
+	return m.value
 }
 
 func (s *state) runModule(L *lua.LState, name, path string) lua.LValue {
@@ -44,7 +74,6 @@ func (s *state) runModule(L *lua.LState, name, path string) lua.LValue {
 	if proto == nil {
 		var err error
 		if proto, err = s.compileModule(L, path); err != nil {
-			delete(s.modules, path)
 			L.RaiseError("module %q: %s", name, err.Error())
 		}
 	}

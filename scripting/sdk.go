@@ -52,6 +52,7 @@ type overlapped struct {
 	bytes   int // of the last operation
 	err     error
 	waiters []*fiber
+	using   lua.LValue // the handle, while in flight: it is not closed as one that was lost
 }
 
 // started is an overlapped that get_overlapped has made ready, its OVERLAPPED.
@@ -64,7 +65,7 @@ func hookToCompletionPort(s *state, L *lua.LState) int {
 	if err != nil {
 		return giveError(L, err)
 	}
-	return give(L, s.object(s.types.handle, f))
+	return give(L, s.fileObject(s.types.handle, f))
 }
 
 func createOverlapped(s *state, L *lua.LState) int {
@@ -129,7 +130,7 @@ func handleRead(_ *state, L *lua.LState) int {
 	v, n := argStarted(L), argInteger(L, 3, 1, maxStringSize)
 	if err == nil {
 		v.data = lua.LNil
-		err = v.begun(f.handle.ReadFile(v.ov, make([]byte, n)))
+		err = v.begun(L.Get(1), f.handle.ReadFile(v.ov, make([]byte, n)))
 	}
 	return giveDone(L, err)
 }
@@ -144,15 +145,16 @@ func handleWrite(s *state, L *lua.LState) int {
 	}
 	if err == nil {
 		v.data = lua.LNil
-		err = v.begun(f.handle.WriteFile(v.ov, data))
+		err = v.begun(L.Get(1), f.handle.WriteFile(v.ov, data))
 	}
 	return giveDone(L, err)
 }
 
 // begun counts an operation that has been started, so that the state does not end
 // before its notification.
-func (v *overlapped) begun(err error) error {
+func (v *overlapped) begun(handle lua.LValue, err error) error {
 	if err == nil {
+		v.using = handle
 		v.state.pending++
 	}
 	return err
@@ -170,7 +172,7 @@ func (v *overlapped) CompleteAsyncIO(success bool, bytes int, err error, o *comp
 		return
 	}
 	s.pending--
-	v.bytes, v.err = bytes, err
+	v.bytes, v.err, v.using = bytes, err, nil
 	if data := o.Data(); err == nil && data != nil {
 		v.data = textOf(data)
 	}

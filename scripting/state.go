@@ -87,7 +87,7 @@ type state struct {
 	resources map[resource]struct{} // open, with no connection to close them
 	pending   int                   // operations that no fiber waits for
 	timers    map[*timer]struct{}
-	modules   map[string]lua.LValue // by path; nil: being loaded
+	modules   map[string]*module // by path
 	types     types
 	module    *lua.LTable // what require "fwx" returns
 	drop      *lua.LUserData
@@ -107,7 +107,7 @@ func newState(f *filter, w *completion.Worker) *state {
 	s := &state{
 		filter: f, worker: w, logger: f.logger,
 		active: make(map[*fiber]struct{}), resources: make(map[resource]struct{}),
-		timers: make(map[*timer]struct{}), modules: make(map[string]lua.LValue),
+		timers: make(map[*timer]struct{}), modules: make(map[string]*module),
 		ended: make(chan struct{}),
 	}
 	s.L = lua.NewState(lua.Options{
