@@ -45,7 +45,7 @@ func newDirectory(tb testing.TB, edits ...string) string {
 		tb.Fatal(err)
 	}
 	config := string(text)
-	edits = append([]string{"127.0.0.1:8080", "127.0.0.1:0"}, edits...)
+	edits = append([]string{`listen   = "127.0.0.1:8080"`, `listen   = "127.0.0.1:0"`}, edits...)
 	for i := 0; i < len(edits); i += 2 {
 		if !strings.Contains(config, edits[i]) {
 			tb.Fatalf("config.toml does not contain %q", edits[i])
