@@ -64,6 +64,7 @@ type filter struct {
 	config   FilterConfig
 	instance Filter
 	mask     EventMask
+	used     bool // a listener names it
 	begun    bool // FilterInit was called
 }
 
@@ -150,6 +151,7 @@ func (fw *Firewall) connectParts() {
 		l := &listener{fw: fw, config: lc, upstream: fw.upstreams[fw.config.upstream(lc.Upstream)]}
 		for _, name := range lc.Filters {
 			i := slices.IndexFunc(fw.filters, func(f *filter) bool { return f.config.Name == name })
+			fw.filters[i].used = true
 			l.filters = append(l.filters, fw.filters[i])
 		}
 		fw.listeners = append(fw.listeners, l)
@@ -199,8 +201,12 @@ func (fw *Firewall) start(ctx context.Context) error {
 	return nil
 }
 
-// init calls FilterInit; a panic in it is an error.
+// init calls FilterInit, unless no listener uses the filter; a panic in it is an
+// error.
 func (f *filter) init(fw *Firewall) (err error) {
+	if !f.used {
+		return nil
+	}
 	defer recovered(&err)
 	f.begun = true
 	f.mask, err = f.instance.FilterInit(fw)
