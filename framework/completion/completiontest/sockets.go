@@ -39,7 +39,7 @@ func (r *rig) listen(address string) *completion.Listener {
 	r.must(err)
 	var l *completion.Listener
 	r.on(func() { l, err = r.w.Listen(a) })
-	r.must(err)
+	r.supported(err)
 	return l
 }
 
@@ -260,7 +260,7 @@ func reset(r *rig) {
 			r.Error(err)
 		}
 	})
-	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, errConnectionReset) {
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, errPeerReset) {
 		r.Errorf("the peer of a reset reads %v", err)
 	}
 	s, c = r.peer()
