@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"fwx/framework/completion"
 	"fwx/framework/fwxtest"
 )
 
@@ -15,7 +16,7 @@ const patience = 20 * time.Second
 // onBackends runs a test once on each backend.
 func onBackends(t *testing.T, test func(t *testing.T, backend string)) {
 	t.Helper()
-	for _, backend := range []string{"io_uring", "epoll"} {
+	for _, backend := range completion.Backends() {
 		t.Run(backend, func(t *testing.T) { test(t, backend) })
 	}
 }

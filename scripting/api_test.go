@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"fwx/framework/fwxtest"
 )
 
@@ -141,9 +139,7 @@ func TestSDK(t *testing.T) {
 func TestCancel(t *testing.T) {
 	runSnippets(t, func(b *bench) {
 		b.write("var/x", "")
-		if err := unix.Mkfifo(b.dir+"/var/fifo", 0o600); err != nil {
-			b.tb.Fatal(err)
-		}
+		makeFIFO(b.tb, b.dir+"/var/fifo")
 	}, []snippet{
 		{"cancel", `
 			local h, got = assert(fwx.firewall:hook_to_completion_port("var/fifo", "r+"))

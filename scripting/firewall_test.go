@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"fwx/framework"
 	"fwx/framework/fwxtest"
 )
@@ -275,9 +273,7 @@ func TestStalledFile(t *testing.T) {
 				end
 			end`, func(s *Settings) { s.Allow.Write = []string{"var/", "fifo"} })
 		fifo := filepath.Join(g.dir, "fifo")
-		if err := unix.Mkfifo(fifo, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		makeFIFO(t, fifo)
 		g.start()
 		waiting := make([]net.Conn, 0, held)
 		for range held {
@@ -324,9 +320,7 @@ func TestEndWhileHeld(t *testing.T) {
 			t.Helper()
 			t.Run(row.name, func(t *testing.T) {
 				g := newGateway(t, backend, source, func(s *Settings) { s.Allow.Write = []string{"fifo"} })
-				if err := unix.Mkfifo(filepath.Join(g.dir, "fifo"), 0o600); err != nil {
-					t.Fatal(err)
-				}
+				makeFIFO(t, filepath.Join(g.dir, "fifo"))
 				g.start()
 				c := g.dial()
 				if _, err := c.Write([]byte("abc")); err != nil {

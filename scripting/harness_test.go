@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) { fwxtest.VerifyMain(m) }
 
 // backends are those that every test runs on.
-var backends = []string{"io_uring", "epoll"}
+var backends = completion.Backends()
 
 // record gathers the log of a test.
 type record struct {

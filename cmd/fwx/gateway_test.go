@@ -19,10 +19,11 @@ import (
 	"time"
 
 	"fwx/cmd/fwx/demo"
+	"fwx/framework/completion"
 	"fwx/framework/fwxtest"
 )
 
-var backends = []string{"io_uring", "epoll"}
+var backends = completion.Backends()
 
 // TestDefaultConfig does what the README tells a newcomer to do.
 func TestDefaultConfig(t *testing.T) {
