@@ -11,7 +11,7 @@ import (
 // benchConn returns a connection of a script with handlers, on the bench's worker.
 func benchConn(tb testing.TB, source string) (*bench, *conn) {
 	tb.Helper()
-	b := newBench(tb, "epoll", func(s *Settings) { s.Source = "local fwx = require 'fwx' local M = {} " + source + " return M" })
+	b := newBench(tb, anyBackend, func(s *Settings) { s.Source = "local fwx = require 'fwx' local M = {} " + source + " return M" })
 	done := make(chan error, 1)
 	if err := b.port.Workers()[0].Call(func() { b.state.load(func(err error) { done <- err }) }); err != nil {
 		tb.Fatal(err)
@@ -97,7 +97,7 @@ func BenchmarkGoCall(b *testing.B) {
 // BenchmarkSuspend is a wait for a timer that is due: two switches and a turn of
 // the worker's loop.
 func BenchmarkSuspend(b *testing.B) {
-	bench := newBench(b, "epoll", func(s *Settings) { s.Budget = 1 << 60 })
+	bench := newBench(b, anyBackend, func(s *Settings) { s.Budget = 1 << 60 })
 	b.ReportAllocs()
 	b.ResetTimer()
 	if _, err := bench.run("for i = 1, " + lua.LNumber(b.N).String() + " do fwx.sleep(0) end"); err != nil {
@@ -126,7 +126,7 @@ func BenchmarkSwitch(b *testing.B) {
 
 // BenchmarkInstructions is what the budget costs and lasts: a million of them.
 func BenchmarkInstructions(b *testing.B) {
-	bench := newBench(b, "epoll", func(s *Settings) { s.Budget = 1 << 60 })
+	bench := newBench(b, anyBackend, func(s *Settings) { s.Budget = 1 << 60 })
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := bench.run("local n = 0 for i = 1, 333333 do n = n + i end"); err != nil {
@@ -140,7 +140,7 @@ func BenchmarkConcat(b *testing.B) {
 }
 
 func BenchmarkState(b *testing.B) {
-	bench := newBench(b, "epoll")
+	bench := newBench(b, anyBackend)
 	onWorker(bench, func() {
 		b.ReportAllocs()
 		for b.Loop() {
