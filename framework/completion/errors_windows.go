@@ -55,9 +55,20 @@ func systemError(err error) error {
 	return errno
 }
 
+// wentAway is the failures of an accept that are about one connection, which
+// ended before it was taken.
+var wentAway = map[error]bool{
+	syscall.ECONNRESET:          true,
+	syscall.ENOTCONN:            true,
+	syscall.EPIPE:               true,
+	windows.ERROR_UNEXP_NET_ERR: true,
+}
+
 // failure is systemError for one of an operation on a descriptor.
 func (o *Overlapped) failure(err error) error {
 	switch known := systemError(err); {
+	case o.op == opAccept && wentAway[known]:
+		return syscall.ECONNABORTED
 	case o.op == opReadStream && known == error(syscall.EPIPE):
 		return ErrHandleEOF // the writer has gone
 	case known == error(windows.ERROR_ACCESS_DENIED):

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"sync"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -212,10 +211,7 @@ func (s *slot) accept(listener windows.Handle) error {
 func (s *slot) accept2(listener *descriptor) (any, error) {
 	h := windows.Handle(listener.fd)
 	if err := setContext(s.accepted, windows.SO_UPDATE_ACCEPT_CONTEXT, &h); err != nil {
-		if err == error(syscall.ECONNRESET) || err == error(syscall.ENOTCONN) {
-			err = syscall.ECONNABORTED // it is about the one connection
-		}
-		return nil, err
+		return nil, s.o.failure(err)
 	}
 	var local, remote *windows.RawSockaddrAny
 	var localSize, remoteSize int32
