@@ -50,6 +50,7 @@ func (s *service) Execute(_ []string, requests <-chan svc.ChangeRequest, status 
 				now = svc.Status{State: svc.StopPending, WaitHint: stopHint}
 				status <- now
 				cancel()
+			default: // not accepted
 			}
 		}
 	}

@@ -66,12 +66,13 @@ var wentAway = map[error]bool{
 
 // failure is systemError for one of an operation on a descriptor.
 func (o *Overlapped) failure(err error) error {
-	switch known := systemError(err); {
+	known := systemError(err)
+	switch {
 	case o.op == opAccept && wentAway[known]:
 		return syscall.ECONNABORTED
-	case o.op == opReadStream && known == error(syscall.EPIPE):
+	case o.op == opReadStream && errors.Is(known, syscall.EPIPE):
 		return ErrHandleEOF // the writer has gone
-	case known == error(windows.ERROR_ACCESS_DENIED):
+	case errors.Is(known, windows.ERROR_ACCESS_DENIED):
 		return syscall.EBADF // not open for this operation
 	default:
 		return known

@@ -43,8 +43,8 @@ func (p *iocp) slot(o *Overlapped) *slot {
 func (p *iocp) issue(o *Overlapped) {
 	s := p.slot(o)
 	err := s.call(windows.Handle(o.desc.fd))
-	if err == nil || errors.Is(err, windows.ERROR_IO_PENDING) {
-		return // either way there will be a packet
+	if err == nil || errors.Is(err, windows.ERROR_IO_PENDING) || errors.Is(err, windows.ERROR_MORE_DATA) {
+		return // each way there will be a packet
 	}
 	s.release()
 	p.advance(o)
