@@ -34,7 +34,7 @@ type Config struct {
 type ServiceConfig struct {
 	// Workers is the number of workers; 0 means one for each CPU.
 	Workers int `toml:"workers"`
-	// Backend of the completion port: "auto", "io_uring" or "epoll".
+	// Backend of the completion port: "auto", "io_uring", "epoll" or "iocp".
 	Backend string `toml:"backend"`
 	// Drain is how long Shutdown lets connections finish; 0 means 10 s.
 	Drain time.Duration `toml:"drain"`

@@ -61,7 +61,7 @@ func TestMistakes(t *testing.T) {
 		{"negative count", "workers = 1", `workers = -1`, `c.toml:2:1: service.workers: wants a number from 0 to 4096, not -1`},
 		{"negative count of connections", "workers = 1", `max_connections = -1`, `c.toml:2:1: service.max_connections: wants a number from 0 to 10000000, not -1`},
 		{"negative drain", "workers = 1", `drain = "-1s"`, `c.toml:2:1: service.drain: wants a positive duration, not -1s`},
-		{"unknown backend", "workers = 1", `backend = "epol"`, `c.toml:2:1: service.backend: unknown backend "epol"; did you mean "epoll"?`},
+		{"unknown backend", "workers = 1", `backend = "aut"`, `c.toml:2:1: service.backend: unknown backend "aut"; did you mean "auto"?`},
 		{"missing name", `name = "out"`, "", `c.toml:3:1: upstream.name: required key is missing
 c.toml:13:1: listener.upstream: there is no upstream "out"`},
 		{"empty name", `name = "in"`, `name = ""`, `c.toml:11:1: listener.name: must not be empty`},

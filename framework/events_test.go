@@ -490,7 +490,7 @@ func TestInterrupt(t *testing.T) {
 // TestUnusedFilter sees that a filter that no listener names is not started.
 func TestUnusedFilter(t *testing.T) {
 	d := &diary{}
-	config := gatewayConfig("epoll", serve(t, echo), d.filter("used", allEvents))
+	config := gatewayConfig("auto", serve(t, echo), d.filter("used", allEvents))
 	config.Filters = append(config.Filters, FilterConfig{Name: "unused", Filter: d.filter("unused", allEvents)})
 	g := startGateway(t, config)
 	g.stop(t)

@@ -186,7 +186,7 @@ func exchange(c net.Conn, data []byte) ([]byte, error) {
 
 // isReset reports whether err says that the peer has reset the connection.
 func isReset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, errPeerReset) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // refused checks that the gateway resets a new connection.

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"fwx/framework/completion"
 	"fwx/framework/fwxtest"
 )
 
@@ -13,7 +14,7 @@ func TestMain(m *testing.M) { fwxtest.VerifyMain(m) }
 const patience = 20 * time.Second
 
 // backends are those that every test with a socket runs on.
-var backends = []string{"io_uring", "epoll"}
+var backends = completion.Backends()
 
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()

@@ -14,7 +14,7 @@ import (
 // benchConn returns a connection of a script with handlers, on the bench's worker.
 func benchConn(tb testing.TB, source string) (*bench, *conn) {
 	tb.Helper()
-	b := newBench(tb, "epoll", func(s *Settings) { s.Source = "local fwx = require 'fwx' local M = {} " + source + " return M" })
+	b := newBench(tb, anyBackend, func(s *Settings) { s.Source = "local fwx = require 'fwx' local M = {} " + source + " return M" })
 	done := make(chan error, 1)
 	if err := b.port.Workers()[0].Call(func() { b.state.load(func(err error) { done <- err }) }); err != nil {
 		tb.Fatal(err)
@@ -85,7 +85,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 		"count":   `local n = 0 function M.on_data(conn, chunk, dir) if dir == "upstream" then n = n + #chunk end end`,
 	} {
 		b.Run(name, func(b *testing.B) {
-			c := newGateway(b, "epoll", source).start().dial()
+			c := newGateway(b, "auto", source).start().dial()
 			if err := c.SetDeadline(time.Time{}); err != nil {
 				b.Fatal(err)
 			}
@@ -127,7 +127,7 @@ func BenchmarkGoCall(b *testing.B) {
 // BenchmarkSuspend is a wait for a timer that is due: two switches and a turn of
 // the worker's loop.
 func BenchmarkSuspend(b *testing.B) {
-	bench := newBench(b, "epoll", func(s *Settings) { s.Budget = 1 << 60 })
+	bench := newBench(b, anyBackend, func(s *Settings) { s.Budget = 1 << 60 })
 	b.ReportAllocs()
 	b.ResetTimer()
 	if _, err := bench.run("for i = 1, " + lua.LNumber(b.N).String() + " do fwx.sleep(0) end"); err != nil {
@@ -157,7 +157,7 @@ func BenchmarkSwitch(b *testing.B) {
 // BenchmarkSuspended measures the memory of a handler that waits.
 func BenchmarkSuspended(b *testing.B) {
 	const handlers = 10_000
-	bench := newBench(b, "epoll")
+	bench := newBench(b, "auto")
 	var before, after runtime.MemStats
 	for b.Loop() {
 		runtime.GC()
@@ -176,7 +176,7 @@ func BenchmarkSuspended(b *testing.B) {
 
 // BenchmarkInstructions is what the budget costs and lasts: a million of them.
 func BenchmarkInstructions(b *testing.B) {
-	bench := newBench(b, "epoll", func(s *Settings) { s.Budget = 1 << 60 })
+	bench := newBench(b, anyBackend, func(s *Settings) { s.Budget = 1 << 60 })
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := bench.run("local n = 0 for i = 1, 333333 do n = n + i end"); err != nil {
@@ -190,7 +190,7 @@ func BenchmarkConcat(b *testing.B) {
 }
 
 func BenchmarkState(b *testing.B) {
-	bench := newBench(b, "epoll")
+	bench := newBench(b, anyBackend)
 	onWorker(bench, func() {
 		b.ReportAllocs()
 		for b.Loop() {

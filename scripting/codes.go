@@ -8,8 +8,6 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"fwx/framework"
 	"fwx/framework/completion"
 )
@@ -59,7 +57,7 @@ func codeOf(err error) string {
 		}
 	}
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		if name := unix.ErrnoName(errno); name != "" {
+		if name := errnoName(errno); name != "" {
 			return name
 		}
 	}

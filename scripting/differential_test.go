@@ -23,7 +23,7 @@ func TestAgainstLua(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newBench(t, "epoll", func(s *Settings) { s.Budget = 1 << 40 })
+	b := newBench(t, "auto", func(s *Settings) { s.Budget = 1 << 40 })
 	got, err := b.run(string(source))
 	if err != nil {
 		t.Fatal(err)

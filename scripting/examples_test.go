@@ -119,7 +119,7 @@ func TestExampleBlocklistAsShipped(t *testing.T) {
 		t.Fatal(err)
 	}
 	const list = "examples/lua/blocked.txt"
-	g := example(t, "epoll", "blocklist.lua", Allow{Read: []string{list}}, nil, func(g *gateway) { g.write(list, string(text)) })
+	g := example(t, anyBackend, "blocklist.lua", Allow{Read: []string{list}}, nil, func(g *gateway) { g.write(list, string(text)) })
 	g.logged("entries=1")
 	if strings.Contains(g.log.String(), "bad line") {
 		t.Error(g.log)
@@ -157,7 +157,7 @@ func TestExampleSpool(t *testing.T) {
 }
 
 func TestExampleSpoolRemoves(t *testing.T) {
-	g := example(t, "epoll", "spool.lua", Allow{Write: []string{"var/"}}, map[string]any{"dir": "var/spool", "keep": false})
+	g := example(t, anyBackend, "spool.lua", Allow{Write: []string{"var/"}}, map[string]any{"dir": "var/spool", "keep": false})
 	for i := range 5 {
 		if got, err := g.exchange(strconv.Itoa(i)); got != strconv.Itoa(i) || err != nil {
 			t.Errorf("got %q, %v", got, err)

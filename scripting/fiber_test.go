@@ -49,7 +49,7 @@ func TestWaitAnywhere(t *testing.T) {
 
 // TestFibersAreReused sees that the next handler runs on the fiber of the last.
 func TestFibersAreReused(t *testing.T) {
-	b := newBench(t, "epoll")
+	b := newBench(t, anyBackend)
 	for range 10 {
 		if _, err := b.run(`fwx.sleep(0.001)`); err != nil {
 			t.Fatal(err)

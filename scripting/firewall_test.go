@@ -16,7 +16,6 @@ import (
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
-	"golang.org/x/sys/unix"
 
 	"fwx/framework"
 	"fwx/framework/fwxtest"
@@ -284,9 +283,7 @@ func TestStalledFile(t *testing.T) {
 				end
 			end`, func(s *Settings) { s.Allow.Write = []string{"var/", "fifo"} })
 		fifo := filepath.Join(g.dir, "fifo")
-		if err := unix.Mkfifo(fifo, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		makeFIFO(t, fifo)
 		g.start()
 		waiting := make([]net.Conn, 0, held)
 		for range held {
@@ -337,9 +334,7 @@ func TestEndWhileHeld(t *testing.T) {
 			t.Helper()
 			t.Run(row.name, func(t *testing.T) {
 				g := newGateway(t, backend, source, func(s *Settings) { s.Allow.Write = []string{"fifo"} })
-				if err := unix.Mkfifo(filepath.Join(g.dir, "fifo"), 0o600); err != nil {
-					t.Fatal(err)
-				}
+				makeFIFO(t, filepath.Join(g.dir, "fifo"))
 				g.start()
 				c := g.dial()
 				if _, err := c.Write([]byte("abc")); err != nil {
@@ -407,7 +402,7 @@ func TestForgottenFiles(t *testing.T) {
 // TestCollectedFiles sees that a file that a script has lost is closed.
 func TestCollectedFiles(t *testing.T) {
 	const files = 100
-	b := newBench(t, "epoll")
+	b := newBench(t, "auto")
 	b.write("read/a", "a")
 	if _, err := b.run(`for i = 1, 100 do assert(fwx.file.open("read/a")) end`); err != nil {
 		t.Fatal(err)
@@ -496,7 +491,7 @@ func TestCloseLimit(t *testing.T) {
 
 // TestStuckOperation ends a state that waits for what never comes.
 func TestStuckOperation(t *testing.T) {
-	b := newBench(t, "epoll")
+	b := newBench(t, "auto")
 	b.state.filter.killLimit = -shutdownLimit
 	release := make(chan struct{})
 	onWorker(b, func() {
@@ -520,7 +515,7 @@ func TestStuckOperation(t *testing.T) {
 }
 
 func TestErrorRate(t *testing.T) {
-	g := newGateway(t, "epoll", `function M.on_connect() error("again") end`).start()
+	g := newGateway(t, anyBackend, `function M.on_connect() error("again") end`).start()
 	for range 30 {
 		_, _ = g.exchange("abc") // it is refused
 	}

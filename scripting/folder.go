@@ -4,9 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
-	"syscall"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -80,7 +78,7 @@ func listPath(s *state, L *lua.LState) int {
 }
 
 func listFolder(g *grant, name string) ([]string, error) {
-	f, err := g.os.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
+	f, err := g.os.OpenFile(name, folderFlags, 0)
 	if err != nil {
 		return nil, err
 	}

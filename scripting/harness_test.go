@@ -21,7 +21,10 @@ import (
 func TestMain(m *testing.M) { fwxtest.VerifyMain(m) }
 
 // backends are those that every test runs on.
-var backends = []string{"io_uring", "epoll"}
+var backends = completion.Backends()
+
+// anyBackend is for what does not depend on it.
+var anyBackend = backends[len(backends)-1]
 
 // record gathers the log of a test.
 type record struct {

@@ -13,7 +13,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 // TestGlobals compares what a script finds with a list that was looked at.
 func TestGlobals(t *testing.T) {
-	b := newBench(t, "epoll")
+	b := newBench(t, anyBackend)
 	got, err := b.run(`
 		local seen, names = {}, {}
 		local function list(prefix, t)
@@ -94,7 +94,7 @@ func TestTimeLimit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes as long as the limit")
 	}
-	b := newBench(t, "epoll")
+	b := newBench(t, anyBackend)
 	_, err := b.run(`local a, b = ("x"):rep(2^24), ("x"):rep(2^24 - 1) .. "x" local n = 0 while true do if a ~= b then return end end`)
 	if err == nil || !strings.Contains(err.Error(), "the handler has held its worker for 5s") {
 		t.Errorf("it ended with %v", err)

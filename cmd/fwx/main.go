@@ -53,7 +53,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// After the first signal the next one ends the program at once.
 	context.AfterFunc(ctx, stop)
-	code := program{os.Stdout, os.Stderr}.main(ctx, os.Args[1:])
+	code := supervised(ctx, func(ctx context.Context) int {
+		return program{os.Stdout, os.Stderr}.main(ctx, os.Args[1:])
+	})
 	stop()
 	os.Exit(code)
 }

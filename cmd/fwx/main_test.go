@@ -13,7 +13,7 @@ import (
 const actAsProgram = "FWX_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(actAsProgram) != "" {
+	if os.Getenv(actAsProgram) != "" || isService() {
 		main()
 	}
 	testscript.Main(verified{m}, map[string]func(){"fwx": main})

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -45,7 +44,7 @@ func newDirectory(tb testing.TB, edits ...string) string {
 		tb.Fatal(err)
 	}
 	config := string(text)
-	edits = append([]string{`listen   = "127.0.0.1:8080"`, `listen   = "127.0.0.1:0"`}, edits...)
+	edits = append([]string{`"127.0.0.1:8080"`, `"127.0.0.1:0"`}, edits...)
 	for i := 0; i < len(edits); i += 2 {
 		if !strings.Contains(config, edits[i]) {
 			tb.Fatalf("config.toml does not contain %q", edits[i])
@@ -121,12 +120,13 @@ func (g *gateway) logged() string {
 // stop ends the program as an operator would and checks that it ended well.
 func (g *gateway) stop() {
 	g.tb.Helper()
-	if err := g.process.Process.Signal(syscall.SIGTERM); err != nil {
+	asked, err := interrupt(g.process)
+	if err != nil {
 		g.tb.Fatal(err)
 	}
 	select {
 	case err := <-g.end:
-		if err != nil {
+		if err != nil && asked {
 			g.tb.Errorf("the program ended with %v:\n%s", err, g.logged())
 		}
 	case <-time.After(time.Minute):
@@ -154,34 +154,4 @@ func (g *gateway) awaitLines(name string, n int) []string {
 	g.tb.Helper()
 	fwxtest.Eventually(g.tb, time.Minute, name+" has "+strconv.Itoa(n)+" lines", func() bool { return len(g.lines(name)) >= n })
 	return g.lines(name)
-}
-
-// memory returns the most memory that the program has had resident, in bytes.
-func (g *gateway) memory() int {
-	return g.status("VmHWM") << 10
-}
-
-func (g *gateway) status(key string) int {
-	g.tb.Helper()
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(g.process.Process.Pid) + "/status")
-	if err != nil {
-		g.tb.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, key+":"); ok {
-			n, _ := strconv.Atoi(strings.Fields(rest)[0])
-			return n
-		}
-	}
-	g.tb.Fatalf("no %s in /proc/PID/status", key)
-	return 0
-}
-
-// descriptors returns how many descriptors the program has open.
-func (g *gateway) descriptors() int {
-	entries, err := os.ReadDir("/proc/" + strconv.Itoa(g.process.Process.Pid) + "/fd")
-	if err != nil {
-		g.tb.Fatal(err)
-	}
-	return len(entries)
 }

@@ -55,10 +55,13 @@ type bufferPool struct {
 
 func (p *bufferPool) init(w *Worker, size, limit int) { p.worker, p.size, p.limit = w, size, limit }
 
-// get takes a buffer; nil if all are in use.
+// get takes a buffer; nil if all are in use, or the system has no memory.
 func (p *bufferPool) get() *Buffer {
 	if n := len(p.unused); n > 0 {
 		b := p.unused[n-1]
+		if !b.backed && !commitMemory(b.mem) {
+			return nil
+		}
 		p.unused = p.unused[:n-1]
 		p.took(b)
 		return b
@@ -83,6 +86,9 @@ func (p *bufferPool) grow() *Buffer {
 		return nil
 	}
 	b := &Buffer{pool: p, id: uint16(id), mem: p.region[id*p.size : (id+1)*p.size : (id+1)*p.size]}
+	if !commitMemory(b.mem) {
+		return nil
+	}
 	p.all = append(p.all, b)
 	p.took(b)
 	return b

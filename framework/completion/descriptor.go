@@ -9,6 +9,7 @@ type descriptor struct {
 	fd     int
 	closed bool // Close was called
 	reset  bool // end the connection with an RST
+	socket bool // closed as one
 	file   bool // seekable: operations complete by I/O, not by readiness
 	shared bool // hooked, not opened here: others may have the open file description too
 	lane   laneKey
@@ -87,9 +88,12 @@ func (d *descriptor) closeWhenIdle() {
 	if d.reset {
 		setLinger(fd)
 	}
-	if d.file {
+	switch {
+	case d.socket:
+		closeSocket(fd)
+	case d.file:
 		d.worker.port.pool.close(d.lane, fd)
-	} else {
+	default:
 		closeFD(fd)
 	}
 	if d.onClosed != nil {

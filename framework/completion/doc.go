@@ -83,6 +83,9 @@
 // On Linux these are io_uring (6.1 or later) and epoll, for systems that refuse
 // io_uring, as the usual seccomp profiles of containers do. "auto" takes the
 // first that passes a self-test; [Port.Info] tells which, and why not another.
+// On Windows it is iocp, an I/O completion port for each worker. There a handle
+// to be hooked must have been opened for overlapped operations, and there are
+// neither unix sockets nor pipes to splice through.
 // What the system cannot do without blocking is done by a pool of threads, in
 // lanes: operations on a file or directory that hangs wait for each other, not
 // for the rest.

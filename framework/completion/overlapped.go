@@ -102,6 +102,7 @@ const (
 	opAppend
 	opCloseAppender
 	opWatch
+	opChanges // of a directory
 	opClose
 )
 

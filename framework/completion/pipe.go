@@ -97,7 +97,7 @@ func (s *Socket) SpliceIn(o *Overlapped, p *Pipe) error {
 	if p == nil || p.free || p.held != 0 || p.worker != s.worker {
 		return ErrInvalidArgument
 	}
-	if p.busy || s.busy(opRecv) || s.busy(opSpliceIn) || s.stream.armed || s.stream.first != nil || s.stream.ended {
+	if p.busy || s.busy(opRecv) || s.busy(opSpliceIn) || s.stream.ahead() {
 		return ErrBusy
 	}
 	return s.splice(o, opSpliceIn, p)

@@ -15,7 +15,8 @@ import (
 type Options struct {
 	// Workers is the number of workers; 0 means one for each CPU that Go uses.
 	Workers int
-	// Backend is "auto" (or empty), "io_uring" or "epoll".
+	// Backend is "auto" (or empty), or the name of a backend that this system
+	// has: "io_uring" or "epoll" on Linux, "iocp" on Windows.
 	Backend string
 	// MaxOperations bounds the operations in flight on each worker; 0 means 65,536.
 	MaxOperations int
@@ -80,13 +81,13 @@ type Port struct {
 
 // Info tells which backend a port uses and why.
 type Info struct {
-	Backend string // "io_uring" or "epoll"
+	Backend string // "io_uring", "epoll" or "iocp"
 	Reason  string // why this one
 	Workers int
 }
 
 // New makes a port and starts its workers. An unknown or unusable backend is
-// an error; "auto" always finds one on Linux.
+// an error; "auto" always finds one on Linux and Windows.
 func New(options Options) (*Port, error) {
 	options = options.withDefaults()
 	choice, err := choose(options.Backend)

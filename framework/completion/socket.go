@@ -37,8 +37,9 @@ func (w *Worker) Listen(address Address) (*Listener, error) {
 		return nil, err
 	}
 	l := &Listener{address: bound}
+	l.socket = true
 	if err := w.adopt(&l.descriptor, fd); err != nil {
-		closeFD(fd)
+		closeSocket(fd)
 		return nil, err
 	}
 	if address.IsUnix() {
@@ -64,6 +65,7 @@ func (w *Worker) Attach(a Accepted) (*Socket, error) {
 		return nil, ErrPortClosed
 	}
 	s := &Socket{remote: a.Remote}
+	s.socket = true
 	// A receive from a unix socket also stops short where a descriptor was passed.
 	s.readiness.cautious = !a.Remote.IsValid()
 	if err := w.adopt(&s.descriptor, a.fd); err != nil {
@@ -78,7 +80,7 @@ func (w *Worker) Attach(a Accepted) (*Socket, error) {
 // Discard resets an accepted connection that nobody attaches.
 func (a Accepted) Discard() {
 	setLinger(a.fd)
-	closeFD(a.fd)
+	closeSocket(a.fd)
 }
 
 // Connect starts to connect a new socket to an address; TakeValue is the *Socket.
@@ -91,9 +93,10 @@ func (w *Worker) Connect(o *Overlapped, address Address) error {
 		return err
 	}
 	s := &Socket{remote: address}
+	s.socket = true
 	s.readiness.cautious = address.IsUnix()
 	if err := w.adopt(&s.descriptor, fd); err != nil {
-		closeFD(fd)
+		closeSocket(fd)
 		return err
 	}
 	s.readiness.writable = false // until it is connected

@@ -33,6 +33,9 @@ const (
 	smallReceive = 16 << 10
 )
 
+// ahead reports whether data may have been received that nobody has asked for.
+func (s *stream) ahead() bool { return s.armed || s.first != nil || s.ended }
+
 // trust notes what a single receive has brought.
 func (s *stream) trust(n int, more bool) {
 	switch {

@@ -17,6 +17,8 @@ import (
 
 func closeFD(fd int) { _ = unix.Close(fd) } // nothing can be done about a failure
 
+func closeSocket(fd int) { closeFD(fd) }
+
 // setLinger makes the coming close send an RST.
 func setLinger(fd int) {
 	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // a unix socket has none
@@ -29,6 +31,9 @@ func reserveMemory(size int) ([]byte, error) {
 }
 
 func releaseMemory(region []byte) { _ = unix.Munmap(region) } // mapped by reserveMemory
+
+// commitMemory makes the memory of a buffer usable; here it always is.
+func commitMemory([]byte) bool { return true }
 
 // discardMemory gives the memory of a buffer back; it is zero when used again.
 func discardMemory(mem []byte) {

@@ -2,12 +2,6 @@
 
 package completion
 
-import "golang.org/x/sys/unix"
-
-type threadID int
-
-func currentThread() threadID { return threadID(unix.Gettid()) }
-
 // checkThread panics when what belongs to a worker is used on another thread.
 // It is there under the race detector only, because it costs a system call.
 func (w *Worker) checkThread() {

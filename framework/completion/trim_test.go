@@ -5,7 +5,8 @@ import "testing"
 // TestTrim takes many buffers at once and sees their memory go when they have
 // not been needed for two periods.
 func TestTrim(t *testing.T) {
-	p, err := New(Options{Workers: 1, Backend: "epoll", MaxBuffers: 200, BufferSize: 4096})
+	backends := Backends() // the last takes buffers only when it has something for them
+	p, err := New(Options{Workers: 1, Backend: backends[len(backends)-1], MaxBuffers: 200, BufferSize: 4096})
 	if err != nil {
 		t.Fatal(err)
 	}

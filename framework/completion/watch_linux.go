@@ -1,76 +1,10 @@
 package completion
 
 import (
-	"path/filepath"
 	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// Watch calls a function when a file has changed. Like everything of a worker
-// it is used on that worker only.
-type Watch struct {
-	worker  *Worker
-	name    string // in its directory
-	number  int    // of the kernel's watch of the directory
-	changed *Timer
-	closed  bool
-}
-
-// watchMerge is how long changes are gathered before the function is called.
-const watchMerge = 50 * time.Millisecond
-
-// Watch watches a file, which need not exist, in a directory that does; name
-// and root are as for OpenFile. o completes when the watch stands; TakeValue is
-// the *Watch. From then on f is called on w after the file has been created,
-// written and closed, replaced by a rename, or removed; what happens within
-// 50 ms is one change. The directory is what is watched, so a file that an
-// editor saves by a rename is not lost sight of; but where the name is a
-// symbolic link, a change of its target is not seen. If the directory itself
-// is moved or removed, f is called and the watch has ended.
-func (w *Worker) Watch(o *Overlapped, root *Root, name string, f func()) error {
-	folder, base := filepath.Split(name)
-	if f == nil || base == "" || base == "." || base == ".." {
-		return ErrInvalidArgument
-	}
-	if folder == "" {
-		folder = "."
-	}
-	if err := w.openWatches(); err != nil {
-		return err
-	}
-	watch := &Watch{worker: w, name: base}
-	watch.changed = w.NewTimer(f)
-	inotify := w.watches.handle.fd
-	err := w.runBlocking(o, opWatch, folderLane(root, name), func() (_ any, err error) {
-		watch.number, err = addWatch(inotify, root, folder)
-		return watch, err
-	})
-	if err == nil {
-		w.watches.adding++
-	}
-	return err
-}
-
-// Close ends the watch: its function is not called any more.
-func (t *Watch) Close() {
-	t.worker.checkThread()
-	if t.closed {
-		return
-	}
-	t.closed = true
-	t.changed.Stop()
-	t.worker.watches.remove(t)
-}
-
-// touch notes a change; the function is called when no more is to be expected
-// with it.
-func (t *Watch) touch() {
-	if !t.changed.Armed() {
-		t.changed.Reset(watchMerge)
-	}
-}
 
 // watches is what a worker watches, through one inotify.
 type watches struct {
@@ -110,53 +44,51 @@ func (w *Worker) openWatches() error {
 	return h.ReadFile(&s.read.ov, s.buf)
 }
 
-// addWatch resolves a directory beneath root and has it watched, under a
-// number that is the same for the same directory.
-func addWatch(inotify int, root *Root, folder string) (int, error) {
+// watchedFolder is a directory that an inotify watches, under a number that is
+// the same for the same directory.
+type watchedFolder struct{ inotify, number int }
+
+func (s *watches) newFolder() watchedFolder { return watchedFolder{inotify: s.handle.fd} }
+
+// open resolves a directory beneath root and has it watched.
+func (f *watchedFolder) open(root *Root, folder string) error {
 	dir, err := openAt(root, folder, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer closeFD(dir)
-	var number int
 	err = ignoringEINTR(func() (err error) {
-		number, err = unix.InotifyAddWatch(inotify, "/proc/self/fd/"+strconv.Itoa(dir), watchEvents)
+		f.number, err = unix.InotifyAddWatch(f.inotify, "/proc/self/fd/"+strconv.Itoa(dir), watchEvents)
 		return err
 	})
-	return number, pathError("watch", root.join(folder), err)
+	return pathError("watch", root.join(folder), err)
 }
 
-// settleWatch enters what Watch has added.
-func (w *Worker) settleWatch(o *Overlapped) {
-	s := &w.watches
-	s.adding--
-	watch, _ := o.value.(*Watch)
-	switch {
-	case o.err != nil:
-		o.value = nil
-	case w.closing:
-		o.value, o.err = nil, ErrPortClosed
-	default:
-		s.folder[watch.number] = append(s.folder[watch.number], watch)
-	}
-	s.sweep()
-	if w.closing {
-		s.shutdown()
-	}
+// discard gives up a directory that no watch was entered for; the number may be
+// in use, and with the worker's inotify it ends anyway.
+func (f *watchedFolder) discard() {}
+
+// enter notes a watch that stands.
+func (s *watches) enter(t *Watch) error {
+	s.folder[t.folder.number] = append(s.folder[t.folder.number], t)
+	return nil
 }
+
+// settled is called when one watch less is being added.
+func (s *watches) settled() { s.sweep() }
 
 // remove forgets a watch.
 func (s *watches) remove(t *Watch) {
-	users := s.folder[t.number]
+	users := s.folder[t.folder.number]
 	for i, u := range users {
 		if u == t {
 			users = append(users[:i], users[i+1:]...)
 			break
 		}
 	}
-	s.folder[t.number] = users
+	s.folder[t.folder.number] = users
 	if len(users) == 0 {
-		s.stale = append(s.stale, t.number)
+		s.stale = append(s.stale, t.folder.number)
 		s.sweep()
 	}
 }

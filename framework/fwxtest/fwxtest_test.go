@@ -45,12 +45,16 @@ func record(tb testing.TB, test func(tb testing.TB)) *recorder {
 
 func TestRequire(t *testing.T) {
 	const missing = "fwx-no-such-program"
+	there := "sh"
+	if runtime.GOOS == "windows" {
+		there = "cmd.exe"
+	}
 	tests := []struct {
 		name, program, require string
 		skipped, failed        bool
 	}{
-		{name: "there", program: "sh"},
-		{name: "there and required", program: "sh", require: "1"},
+		{name: "there", program: there},
+		{name: "there and required", program: there, require: "1"},
 		{name: "missing", program: missing, skipped: true},
 		{name: "missing, other value", program: missing, require: "0", skipped: true},
 		{name: "missing and required", program: missing, require: "1", failed: true},

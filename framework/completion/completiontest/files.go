@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -43,19 +44,22 @@ func beneathRoot(r *rig) {
 	folder := r.TempDir()
 	r.must(os.Mkdir(filepath.Join(folder, "sub"), 0o700))
 	r.must(os.WriteFile(filepath.Join(folder, "sub", "inside"), []byte("x"), 0o600))
-	r.must(os.Symlink(outside, filepath.Join(folder, "link")))
-	r.must(os.Symlink("sub/inside", filepath.Join(folder, "good")))
 	root, err := completion.OpenRoot(folder)
 	r.must(err)
 	defer func() { r.must(root.Close()) }()
 	opening := func(name string, flag int) func(*completion.Overlapped) error {
 		return func(o *completion.Overlapped) error { return r.w.OpenFile(o, root, name, flag, 0o600) }
 	}
-	for _, name := range []string{"sub/inside", "good", "sub/../good"} {
+	good := []string{"sub/inside", "sub/../sub/inside"}
+	bad := []string{"../" + filepath.Base(filepath.Dir(outside)) + "/file", outside, "..", "sub/../../x"}
+	if links(outside, filepath.Join(folder, "link")) && links("sub/inside", filepath.Join(folder, "good")) {
+		good, bad = append(good, "good", "sub/../good"), append(bad, "link")
+	}
+	for _, name := range good {
 		r.op().begin(opening(name, os.O_RDONLY)).ok()
 	}
 	r.op().begin(opening("new", os.O_CREATE|os.O_EXCL|os.O_WRONLY)).ok()
-	for _, name := range []string{"../" + filepath.Base(filepath.Dir(outside)) + "/file", "link", outside, "..", "sub/../../x"} {
+	for _, name := range bad {
 		res := r.op().begin(opening(name, os.O_RDONLY)).wait()
 		if res.err == nil || res.value != nil {
 			r.Errorf("%q could be opened beneath the root", name)
@@ -65,6 +69,15 @@ func beneathRoot(r *rig) {
 	if !errors.Is(res.err, fs.ErrNotExist) || !strings.Contains(res.err.Error(), filepath.Join(folder, "none")) {
 		r.Errorf("error %v", res.err)
 	}
+}
+
+// links makes a symbolic link; false on a Windows that has none.
+func links(target, name string) bool {
+	err := os.Symlink(target, name)
+	if runtime.GOOS == "windows" && err == nil {
+		_, err = os.Stat(name) // Wine makes links that lead nowhere
+	}
+	return runtime.GOOS != "windows" || err == nil
 }
 
 func syncFile(r *rig) {

@@ -37,6 +37,7 @@ func newRig(tb testing.TB, open Open, options completion.Options) *rig {
 	if options.Workers == 0 {
 		options.Workers = 1
 	}
+	tb.TempDir() // asked for first, it is removed last, when the port has closed what is in it
 	options.Logger = slog.New(slog.NewTextHandler(r.log, nil))
 	r.port = open(tb, options)
 	r.w = r.port.Workers()[0]
@@ -78,6 +79,16 @@ func (r *rig) must(err error) {
 	if err != nil {
 		r.Fatal(err)
 	}
+}
+
+// supported skips the row for what the system does not have, and fails it for
+// another error.
+func (r *rig) supported(err error) {
+	r.Helper()
+	if errors.Is(err, errors.ErrUnsupported) {
+		r.Skip("not on this system: ", err)
+	}
+	r.must(err)
 }
 
 // is fails the row if err is not want.

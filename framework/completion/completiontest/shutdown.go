@@ -40,12 +40,12 @@ func shutdownEverything(r *rig) {
 	l := r.listen("127.0.0.1:0")
 	read, write := r.pipe()
 	h := r.file(r.content(nil), os.O_RDWR)
-	fifo := r.file(r.fifo(), os.O_RDONLY)
+	silent := r.silent()
 	begun := make(chan struct{})
 	release := make(chan struct{})
 	starts := []func(*completion.Overlapped) error{
 		a.Recv, sending(a, make([]byte, 32<<20)), b.Recv, l.Accept, h.Sync,
-		reading(read, 0, make([]byte, 1)), reading(fifo, 0, make([]byte, 1)),
+		reading(read, 0, make([]byte, 1)), reading(silent, 0, make([]byte, 1)),
 		writing(h, 0, make([]byte, 8<<20)), reading(h, 0, make([]byte, 8<<20)),
 		func(o *completion.Overlapped) error { return r.w.OpenFile(o, nil, os.DevNull, os.O_RDWR, 0) },
 		r.blocking(func() (any, error) {

@@ -21,7 +21,7 @@ func (r *rig) newPipe() *completion.Pipe {
 	var p *completion.Pipe
 	var err error
 	r.on(func() { p, err = r.w.NewPipe() })
-	r.must(err)
+	r.supported(err)
 	return p
 }
 
@@ -141,6 +141,7 @@ func spliceShutdown(r *rig) {
 }
 
 func spliceLimit(r *rig) {
+	r.on(r.newPipe().Release)
 	var pipes []*completion.Pipe
 	r.on(func() {
 		for {

@@ -134,11 +134,11 @@ func transfersInOrder(r *rig) {
 	}
 }
 
-// pendingReads leaves reads of FIFOs waiting while files and sockets go on.
+// pendingReads leaves reads of streams waiting while files and sockets go on.
 func pendingReads(r *rig) {
 	pending := r.someOps(64)
 	for _, p := range pending {
-		h := r.file(r.fifo(), os.O_RDONLY)
+		h := r.silent()
 		p.begin(reading(h, 0, make([]byte, 1)))
 	}
 	a, b := r.pair()
@@ -177,9 +177,9 @@ func closeStreams(r *rig) {
 	for _, p := range writes {
 		p.aborted()
 	}
-	fifo := r.file(r.fifo(), os.O_RDONLY)
-	p := r.op().begin(reading(fifo, 0, make([]byte, 1)))
-	r.close(fifo)
+	silent := r.silent()
+	p := r.op().begin(reading(silent, 0, make([]byte, 1)))
+	r.close(silent)
 	p.aborted()
 	socket, peer := r.socketPair()
 	p = r.op().begin(reading(socket, 0, make([]byte, 1)))

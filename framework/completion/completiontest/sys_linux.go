@@ -2,6 +2,7 @@ package completiontest
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -45,8 +46,14 @@ func (r *rig) fifo() string {
 	return name
 }
 
-// socketPair hooks one end of a socket pair and returns the other.
-func (r *rig) socketPair() (*completion.Handle, *os.File) {
+// silent returns a stream that nobody writes to.
+func (r *rig) silent() *completion.Handle {
+	r.Helper()
+	return r.file(r.fifo(), os.O_RDONLY)
+}
+
+// socketPair hooks one end of a pair of sockets and returns the other.
+func (r *rig) socketPair() (*completion.Handle, io.ReadWriteCloser) {
 	r.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	r.must(err)
@@ -92,6 +99,7 @@ const (
 	errAddressInUse      = unix.EADDRINUSE
 	errConnectionRefused = unix.ECONNREFUSED
 	errConnectionReset   = unix.ECONNRESET
+	errPeerReset         = unix.ECONNRESET // as the standard library has it
 	errBrokenPipe        = unix.EPIPE
 	errBadDescriptor     = unix.EBADF
 	errNotThere          = unix.ENOENT
