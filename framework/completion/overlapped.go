@@ -52,6 +52,7 @@ type Overlapped struct {
 	done      int    // bytes of buf already transferred
 	task      func() (any, error)
 	pipe      *Pipe // what is spliced through
+	fault     *fault // what a test has in mind for it
 
 	// Its result.
 	buffer *Buffer
