@@ -19,6 +19,7 @@ type faulty struct {
 	hogged  []*Buffer
 	hogTime time.Duration // when they are given back
 	passing bool          // a cancel that was held goes on
+	checked *Overlapped   // found room, before its descriptor was there
 }
 
 // fault is what a test has in mind for an operation that has begun.
@@ -82,6 +83,22 @@ func (f *faulty) start(o *Overlapped) {
 	}
 	o.fault.starting = true
 	f.hold(heldStart, due, o)
+}
+
+// refuses tells whether a start finds no room. What was checked before its
+// descriptor was there is not refused once it is.
+func (f *faulty) refuses(o *Overlapped, d *descriptor) bool {
+	if d != nil && f.checked == o {
+		f.checked = nil
+		return false
+	}
+	if f.plan.Refuse() {
+		return true
+	}
+	if d == nil {
+		f.checked = o
+	}
+	return false
 }
 
 // breaks notes that a connection has been reset; its end is a reset, too.
@@ -219,8 +236,10 @@ func (f *faulty) take(s heldStep) {
 	w := f.worker
 	switch s.what {
 	case heldStart:
-		s.o.fault.starting = false
-		f.backend.start(s.o)
+		if s.o.fault.starting { // it may have been cancelled just now
+			s.o.fault.starting = false
+			f.backend.start(s.o)
+		}
 	case heldFinish:
 		w.ready.push(s.o)
 	case heldCancel:

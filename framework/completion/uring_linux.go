@@ -146,6 +146,9 @@ func (u *uring) number(o *Overlapped) uint64 {
 
 func (u *uring) cancel(o *Overlapped) {
 	if o.desc.stream.leave(o) {
+		if u.worker.closing { // the stream may have been armed again since shutdown
+			u.stop(o.desc)
+		}
 		u.worker.end(o, 0, ErrOperationAborted)
 		return
 	}

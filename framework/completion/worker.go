@@ -149,7 +149,7 @@ func (w *Worker) check(o *Overlapped, d *descriptor) error {
 		return ErrHandleClosed
 	case w.ops.counted >= w.port.options.MaxOperations && !o.internal:
 		return ErrTooManyOperations
-	case w.test.faults != nil && !o.internal && w.test.faults.plan.Refuse():
+	case w.test.faults != nil && !o.internal && w.test.faults.refuses(o, d):
 		return ErrTooManyOperations
 	}
 	return nil

@@ -21,6 +21,8 @@ type Open func(testing.TB, completion.Options) *completion.Port
 type row struct {
 	name string
 	test func(*rig)
+	// firm rows look at each start closely, so none is refused for the sake of it.
+	firm bool
 	// options are those of the port; one worker unless it says otherwise.
 	options completion.Options
 }
@@ -28,9 +30,16 @@ type row struct {
 // Run runs the suite against the ports that open makes.
 func Run(t *testing.T, open func(testing.TB, completion.Options) *completion.Port) {
 	t.Helper()
-	for _, rows := range [][]row{invariants, overlappedRows, fileRows, streamRows, socketRows, spliceRows, bufferRows, taskRows, shutdownRows} {
-		for _, row := range rows {
-			t.Run(row.name, func(t *testing.T) { row.test(newRig(t, open, row.options)) })
-		}
+	for _, row := range allRows() {
+		t.Run(row.name, func(t *testing.T) { row.test(newRig(t, open, row.options)) })
 	}
+}
+
+func allRows() (all []row) {
+	for _, rows := range [][]row{
+		invariants, overlappedRows, fileRows, streamRows, socketRows, spliceRows, bufferRows, taskRows, shutdownRows, faultRows,
+	} {
+		all = append(all, rows...)
+	}
+	return all
 }

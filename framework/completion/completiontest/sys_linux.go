@@ -14,6 +14,10 @@ import (
 // pipe hooks the two ends of a pipe.
 func (r *rig) pipe() (read, write *completion.Handle) {
 	r.Helper()
+	if m := r.kit.memory(); m != nil {
+		read, write := m.Pipe()
+		return r.hook(read.Number()), r.hook(write.Number())
+	}
 	var fds [2]int
 	r.must(unix.Pipe2(fds[:], unix.O_CLOEXEC))
 	return r.hook(fds[0]), r.hook(fds[1])
@@ -32,6 +36,11 @@ func (r *rig) hook(fd int) *completion.Handle {
 // openFD opens a file for hooking.
 func (r *rig) openFD(name string, flag int) int {
 	r.Helper()
+	if m := r.kit.memory(); m != nil {
+		fd, err := m.Open(name, flag)
+		r.must(err)
+		return fd.Number()
+	}
 	fd, err := unix.Open(name, flag|unix.O_CLOEXEC, 0o600)
 	r.must(err)
 	return fd
@@ -40,6 +49,7 @@ func (r *rig) openFD(name string, flag int) int {
 // fifo makes a FIFO and returns its name.
 func (r *rig) fifo() string {
 	r.Helper()
+	r.needsSystem("a descriptor of the system")
 	name := filepath.Join(r.TempDir(), "fifo")
 	r.must(unix.Mkfifo(name, 0o600))
 	return name
@@ -48,6 +58,7 @@ func (r *rig) fifo() string {
 // socketPair hooks one end of a socket pair and returns the other.
 func (r *rig) socketPair() (*completion.Handle, *os.File) {
 	r.Helper()
+	r.needsSystem("a descriptor of the system")
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	r.must(err)
 	return r.hook(fds[0]), os.NewFile(uintptr(fds[1]), "socket")
@@ -57,6 +68,7 @@ func (r *rig) socketPair() (*completion.Handle, *os.File) {
 // descriptor of the same end, and the other end.
 func (r *rig) sharedSocket() (fd int, same, peer *os.File) {
 	r.Helper()
+	r.needsSystem("a descriptor of the system")
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	r.must(err)
 	dup, err := unix.FcntlInt(uintptr(fds[0]), unix.F_DUPFD_CLOEXEC, 0)

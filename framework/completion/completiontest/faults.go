@@ -1,0 +1,3 @@
+package completiontest
+
+var faultRows = []row{}
