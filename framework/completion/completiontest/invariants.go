@@ -114,6 +114,7 @@ func bufferOwnership(r *rig) {
 				return
 			default:
 				runtime.GC()
+				time.Sleep(time.Millisecond) // lets the clock of a test go on
 			}
 		}
 	})
