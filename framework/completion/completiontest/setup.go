@@ -103,18 +103,18 @@ func (s Setup) Run(t *testing.T, table *Table) {
 	t.Helper()
 	for _, row := range allRows() {
 		t.Run(row.name, func(t *testing.T) {
-			defer table.enter(s.String(), row.name, t)
 			if s.Bubble {
-				synctest.Test(t, func(t *testing.T) { s.row(t, row) })
+				synctest.Test(t, func(t *testing.T) { s.row(t, row, table) })
 				return
 			}
-			s.row(t, row)
+			s.row(t, row, table)
 		})
 	}
 }
 
-func (s Setup) row(t *testing.T, row row) {
+func (s Setup) row(t *testing.T, row row, table *Table) {
 	t.Helper()
+	t.Cleanup(func() { table.enter(s.String(), row.name, t) }) // after all others
 	k := &kit{setup: s, firm: row.firm}
 	if s.Backend == FakeBackend {
 		k.system = memory.New()
