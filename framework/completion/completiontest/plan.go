@@ -14,12 +14,13 @@ type chances struct {
 	short                                        int // reads
 	disk                                         int // ENOSPC and EIO
 	reset                                        int // ECONNRESET
+	whole                                        int // a shorter message of a stream goes through in one piece
 	longest                                      time.Duration
 }
 
 // suiteChances are those of the suite. A reset would end every row; the soak
-// has those.
-var suiteChances = chances{delay: 150, piece: 250, refuse: 30, finish: 200, cancel: 500, starve: 20, short: 80, disk: 60, longest: 300 * time.Microsecond}
+// has those. Rows expect to receive a short message at once.
+var suiteChances = chances{delay: 150, piece: 250, refuse: 30, finish: 200, cancel: 500, starve: 20, short: 80, disk: 60, whole: 256, longest: 300 * time.Microsecond}
 
 // plan draws the faults of a worker.
 type plan struct {
@@ -63,7 +64,8 @@ func (p *plan) Start(op seam.Op) (f seam.Fate) {
 	if p.chance(p.delay, "late start") {
 		f.Delay = p.while()
 	}
-	if (op.Kind == seam.Send || op.Kind == seam.Write || op.Kind == seam.Stream) && op.Size > 1 && p.chance(p.piece, "in pieces") {
+	inPieces := op.Kind == seam.Write || (op.Kind == seam.Send || op.Kind == seam.Stream) && op.Size >= p.whole
+	if inPieces && op.Size > 1 && p.chance(p.piece, "in pieces") {
 		// Not so many pieces that the test takes its time.
 		f.Piece = max(1+p.random.IntN(op.Size), op.Size/64)
 	}

@@ -114,7 +114,7 @@ func (s Setup) Run(t *testing.T, table *Table) {
 
 func (s Setup) row(t *testing.T, row row, table *Table) {
 	t.Helper()
-	t.Cleanup(func() { table.enter(s.String(), row.name, t) }) // after all others
+	t.Cleanup(func() { table.enter(s.String(), row.name, t.Failed(), t.Skipped()) }) // after all others
 	k := &kit{setup: s, firm: row.firm}
 	if s.Backend == FakeBackend {
 		k.system = memory.New()
@@ -147,6 +147,7 @@ type kit struct {
 var kits sync.Map
 
 func kitOf(tb testing.TB) *kit {
+	tb.Helper()
 	if k, ok := kits.Load(tb); ok {
 		return k.(*kit) //nolint:forcetypeassert // nothing else is in it
 	}
@@ -297,7 +298,7 @@ type tally struct {
 	failed     []string
 }
 
-func (t *Table) enter(setup, row string, test *testing.T) {
+func (t *Table) enter(setup, row string, failed, skipped bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.results == nil {
@@ -310,9 +311,9 @@ func (t *Table) enter(setup, row string, test *testing.T) {
 		t.setups = append(t.setups, setup)
 	}
 	switch {
-	case test.Failed():
+	case failed:
 		r.failed = append(r.failed, row)
-	case test.Skipped():
+	case skipped:
 		r.skip++
 	default:
 		r.pass++

@@ -513,8 +513,7 @@ func (a *socketActor) end() {
 func (k *soaker) timers() {
 	var t *completion.Timer
 	armed := false
-	var next func()
-	next = func() {
+	next := func() {
 		if k.left <= 0 {
 			k.retire()
 			return
