@@ -44,7 +44,7 @@ type Appender struct {
 func (w *Worker) OpenAppender(o *Overlapped, root *Root, name string, perm os.FileMode) error {
 	return w.runBlocking(o, opOpenAppender, folderLane(root, name), func() (any, error) {
 		a := &Appender{port: w.port, home: w, path: root.join(name), file: &Handle{}}
-		return a, openFile(&a.file.descriptor, root, name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, perm)
+		return a, w.openFile(&a.file.descriptor, root, name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, perm)
 	})
 }
 

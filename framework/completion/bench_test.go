@@ -65,26 +65,7 @@ func (silent) CompleteAsyncIO(_ bool, _ int, err error, _ *completion.Overlapped
 	}
 }
 
-func check(tb testing.TB, err error) {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
-}
-
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
 // overlappedFor makes an overlapped on a worker.
-func overlappedFor(w *completion.Worker, notify completion.ExternalIOCompletion) *completion.Overlapped {
-	o := w.CreateOverlapped()
-	must(o.SetNotificationInterface(notify, nil))
-	return o
-}
-
 // open makes a port of one worker.
 func open(tb testing.TB, backend string) *completion.Worker {
 	tb.Helper()

@@ -3,25 +3,18 @@ package completion_test
 import (
 	"testing"
 
-	"fwx/framework/completion"
 	"fwx/framework/completion/completiontest"
 	"fwx/framework/fwxtest"
 )
 
 func TestMain(m *testing.M) { fwxtest.VerifyMain(m) }
 
+// TestConformance runs the suite on every backend, as it is and with faults
+// injected, and prints a table of how the rows ended.
 func TestConformance(t *testing.T) {
-	for _, backend := range completion.Backends() {
-		t.Run(backend, func(t *testing.T) {
-			completiontest.Run(t, func(tb testing.TB, options completion.Options) *completion.Port {
-				tb.Helper()
-				options.Backend = backend
-				p, err := completion.New(options)
-				if err != nil {
-					tb.Fatal(err)
-				}
-				return p
-			})
-		})
+	var table completiontest.Table
+	for _, setup := range completiontest.Setups() {
+		t.Run(setup.String(), func(t *testing.T) { setup.Run(t, &table) })
 	}
+	t.Logf("\n%s", &table)
 }

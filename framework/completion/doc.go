@@ -62,7 +62,9 @@
 //     closes what is open. What the system does not give back in time is left
 //     alone, memory included, and reported as [ErrLeaked].
 //
-// Package completiontest is the suite that holds each backend to it.
+// Package completiontest is the suite that holds each backend to it, with and
+// without injected faults, and the fake backend for tests;
+// docs/reference/conformance.md tells how to run it.
 //
 // # Errors
 //

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/windows"
+
+	"fwx/framework/completion/internal/memory"
 )
 
 // stream is what the iocp backend knows of a descriptor.
@@ -19,7 +21,11 @@ type stream struct {
 // ahead reports whether data has been received that nobody has asked for.
 func (s *stream) ahead() bool { return false }
 
-func closeFD(fd int) { _ = windows.CloseHandle(windows.Handle(fd)) } // nothing can be done about a failure
+func closeFD(fd int) {
+	if !memory.Close(fd) {
+		_ = windows.CloseHandle(windows.Handle(fd)) // nothing can be done about a failure
+	}
+}
 
 // fileIO does on this thread what has no overlapped form.
 func fileIO(o *Overlapped) (int, error) {

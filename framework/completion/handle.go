@@ -17,7 +17,7 @@ func (w *Worker) HookToCompletionPort(fd int) (*Handle, error) {
 		return nil, ErrPortClosed
 	}
 	h := &Handle{}
-	if err := describe(&h.descriptor, fd); err != nil {
+	if err := w.describe(&h.descriptor, fd); err != nil {
 		return nil, err
 	}
 	h.shared = true
@@ -97,7 +97,7 @@ func (d *descriptor) begin(o *Overlapped, op opKind) error {
 func (w *Worker) OpenFile(o *Overlapped, root *Root, name string, flag int, perm os.FileMode) error {
 	return w.runBlocking(o, opOpen, folderLane(root, name), func() (any, error) {
 		h := &Handle{}
-		return h, openFile(&h.descriptor, root, name, flag, perm)
+		return h, w.openFile(&h.descriptor, root, name, flag, perm)
 	})
 }
 

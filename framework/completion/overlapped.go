@@ -51,7 +51,8 @@ type Overlapped struct {
 	buf       []byte // what is sent, written or read into; kept alive and in place until completion
 	done      int    // bytes of buf already transferred
 	task      func() (any, error)
-	pipe      *Pipe // what is spliced through
+	pipe      *Pipe  // what is spliced through
+	fault     *fault // what a test has in mind for it
 
 	// Its result.
 	buffer *Buffer

@@ -27,7 +27,7 @@ func (w *Worker) NewPipe() (*Pipe, error) {
 		p.free = false
 		return p, nil
 	}
-	if len(w.pipes.open) >= maxPipes {
+	if len(w.pipes.open) >= maxPipes || w.test.memory != nil {
 		return nil, ErrTooManyOperations
 	}
 	p := &Pipe{worker: w}

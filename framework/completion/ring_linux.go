@@ -36,13 +36,19 @@ const (
 )
 
 // openRing sets up a ring as the backend needs it. Older kernels refuse the
-// flags: single issuer and deferred task work came with Linux 6.1.
-func openRing() (*ring, error) {
+// flags: single issuer and deferred task work came with Linux 6.1. entries is
+// the size of a test's submission queue, 0 otherwise.
+func openRing(entries uint32) (*ring, error) {
 	p := uringParams{
 		flags:     setupCQSize | setupClamp | setupSubmitAll | setupSingleIssuer | setupDeferTaskrun,
 		cqEntries: cqEntries,
 	}
-	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, sqEntries, uintptr(unsafe.Pointer(&p)), 0)
+	if entries == 0 {
+		entries = sqEntries
+	} else {
+		p.cqEntries = 2 * entries
+	}
+	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
 		return nil, os.NewSyscallError("io_uring_setup", errno)
 	}

@@ -58,18 +58,18 @@ func (s *slot) call(h windows.Handle) error {
 	case opRecv:
 		return windows.WSARecv(h, &s.buf, 1, &s.n, &s.flags, ov, nil)
 	case opSend:
-		s.setBuffer(o.buf[o.done:], maxSend)
+		s.setBuffer(o.rest(), maxSend)
 		return windows.WSASend(h, &s.buf, 1, &s.n, 0, ov, nil)
 	case opRead, opReadStream:
 		s.setBuffer(o.buf, maxTransfer)
 		s.setOffset(o.offset())
 		return windows.ReadFile(h, s.bytes(), &s.n, ov)
 	case opWrite:
-		s.setBuffer(o.buf[o.done:], maxTransfer)
+		s.setBuffer(o.rest(), maxTransfer)
 		s.setOffset(o.offset())
 		return windows.WriteFile(h, s.bytes(), &s.n, ov)
 	case opWriteStream:
-		s.setBuffer(o.buf[o.done:], maxSend)
+		s.setBuffer(o.rest(), maxSend)
 		return windows.WriteFile(h, s.bytes(), &s.n, ov)
 	case opAccept:
 		return s.accept(h)

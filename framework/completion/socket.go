@@ -32,7 +32,7 @@ func (w *Worker) Listen(address Address) (*Listener, error) {
 	if w.closing {
 		return nil, ErrPortClosed
 	}
-	fd, bound, err := listen(address)
+	fd, bound, err := w.listen(address)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (w *Worker) Connect(o *Overlapped, address Address) error {
 	if err := w.check(o, nil); err != nil {
 		return err
 	}
-	fd, err := connectSocket(address)
+	fd, err := w.connectSocket(address)
 	if err != nil {
 		return err
 	}

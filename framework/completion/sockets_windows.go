@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/windows"
+
+	"fwx/framework/completion/internal/memory"
 )
 
 // startWinsock makes sockets available to the process.
@@ -23,14 +25,25 @@ const (
 	fionbio       = 0x8004667E // the ioctl for non-blocking mode
 )
 
-func closeSocket(fd int) { _ = windows.Closesocket(windows.Handle(fd)) } // nothing can be done about a failure
+func closeSocket(fd int) {
+	if !memory.Close(fd) {
+		_ = windows.Closesocket(windows.Handle(fd)) // nothing can be done about a failure
+	}
+}
 
 // setLinger makes the coming close send an RST.
 func setLinger(fd int) {
+	if m := memory.Of(fd); m != nil {
+		m.SetLinger()
+		return
+	}
 	_ = windows.SetsockoptLinger(windows.Handle(fd), windows.SOL_SOCKET, windows.SO_LINGER, &windows.Linger{Onoff: 1}) // only TCP has one
 }
 
 func shutdownSend(fd int) error {
+	if m := memory.Of(fd); m != nil {
+		return m.CloseSend()
+	}
 	return systemError(windows.Shutdown(windows.Handle(fd), windows.SHUT_WR))
 }
 
@@ -156,6 +169,9 @@ func fromSockaddr(sa windows.Sockaddr) netip.AddrPort {
 }
 
 func localAddrPort(fd int) netip.AddrPort {
+	if local, ok := localInMemory(fd); ok {
+		return local
+	}
 	sa, err := windows.Getsockname(windows.Handle(fd))
 	if err != nil {
 		return netip.AddrPort{}

@@ -10,21 +10,36 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"fwx/framework/completion/internal/memory"
 )
 
 // The system calls here never block for long, so those of the hot path are
 // made raw: Go's scheduler need not know of them.
 
-func closeFD(fd int) { _ = unix.Close(fd) } // nothing can be done about a failure
+func closeFD(fd int) {
+	if !memory.Close(fd) {
+		_ = unix.Close(fd) // nothing can be done about a failure
+	}
+}
 
 func closeSocket(fd int) { closeFD(fd) }
 
 // setLinger makes the coming close send an RST.
 func setLinger(fd int) {
+	if m := memory.Of(fd); m != nil {
+		m.SetLinger()
+		return
+	}
 	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // a unix socket has none
 }
 
-func shutdownSend(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) }
+func shutdownSend(fd int) error {
+	if m := memory.Of(fd); m != nil {
+		return m.CloseSend()
+	}
+	return unix.Shutdown(fd, unix.SHUT_WR)
+}
 
 func reserveMemory(size int) ([]byte, error) {
 	return unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
@@ -91,7 +106,7 @@ func attemptRecv(o *Overlapped) outcome {
 
 func attemptSend(o *Overlapped) outcome {
 	for {
-		n, errno := rawSend(o.desc.fd, o.buf[o.done:])
+		n, errno := rawSend(o.desc.fd, o.rest())
 		if errno != 0 {
 			return o.outcome(o.done, errno)
 		}
@@ -142,7 +157,7 @@ func attemptRead(o *Overlapped) outcome {
 
 func attemptWrite(o *Overlapped) outcome {
 	for {
-		n, errno := rawIO(unix.SYS_WRITE, o.desc.fd, o.buf[o.done:])
+		n, errno := rawIO(unix.SYS_WRITE, o.desc.fd, o.rest())
 		if errno != 0 {
 			return o.outcome(o.done, errno)
 		}
@@ -219,7 +234,7 @@ func fileRead(n int, err error) (int, error) {
 
 func writeAll(o *Overlapped) (int, error) {
 	for o.done < len(o.buf) {
-		n, err := unix.Pwrite(o.desc.fd, o.buf[o.done:], o.ov.Offset+int64(o.done))
+		n, err := unix.Pwrite(o.desc.fd, o.rest(), o.ov.Offset+int64(o.done))
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
@@ -414,6 +429,9 @@ func fromSockaddr(sa unix.Sockaddr) Address {
 }
 
 func localAddrPort(fd int) netip.AddrPort {
+	if local, ok := localInMemory(fd); ok {
+		return local
+	}
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
 		return netip.AddrPort{}

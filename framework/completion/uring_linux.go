@@ -31,7 +31,7 @@ const (
 )
 
 func openUring(w *Worker) (backend, error) {
-	r, err := openRing()
+	r, err := openRing(w.test.ringEntries)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (u *uring) submit(o *Overlapped) {
 	case opSend:
 		sqe.opcode = opcodeSend
 		sqe.opFlags = unix.MSG_NOSIGNAL | unix.MSG_WAITALL
-		setBuffer(sqe, o.buf[o.done:])
+		setBuffer(sqe, o.rest())
 	case opRead:
 		sqe.opcode = opcodeRead
 		sqe.off = uint64(o.ov.Offset)
@@ -118,7 +118,7 @@ func (u *uring) submit(o *Overlapped) {
 	case opWrite:
 		sqe.opcode = opcodeWrite
 		sqe.off = uint64(o.ov.Offset) + uint64(o.done)
-		setBuffer(sqe, o.buf[o.done:])
+		setBuffer(sqe, o.rest())
 	case opSync:
 		sqe.opcode = opcodeFsync
 	default:
@@ -146,6 +146,9 @@ func (u *uring) number(o *Overlapped) uint64 {
 
 func (u *uring) cancel(o *Overlapped) {
 	if o.desc.stream.leave(o) {
+		if u.worker.closing { // the stream may have been armed again since shutdown
+			u.stop(o.desc)
+		}
 		u.worker.end(o, 0, ErrOperationAborted)
 		return
 	}

@@ -30,6 +30,7 @@ type Worker struct {
 	pipes   pipes
 	closing bool
 	thread  threadID
+	test    testHooks
 
 	// What other threads hand over.
 	sleeping atomic.Bool
@@ -148,6 +149,8 @@ func (w *Worker) check(o *Overlapped, d *descriptor) error {
 		return ErrHandleClosed
 	case w.ops.counted >= w.port.options.MaxOperations && !o.internal:
 		return ErrTooManyOperations
+	case w.test.faults != nil && !o.internal && w.test.faults.refuses(o, d):
+		return ErrTooManyOperations
 	}
 	return nil
 }
@@ -183,6 +186,9 @@ func (w *Worker) complete(o *Overlapped, n int, err error) {
 
 // finish gives up the worker's hold on o and calls its notification.
 func (w *Worker) finish(o *Overlapped) {
+	if w.test.faults != nil && w.test.faults.keeps(o) {
+		return
+	}
 	d := o.desc
 	w.settle(o)
 	if o.pipe != nil {

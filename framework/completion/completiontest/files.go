@@ -16,10 +16,10 @@ var fileRows = []row{
 	{name: "files/large", test: largeFile},
 	{name: "files/beneath a root", test: beneathRoot},
 	{name: "files/sync", test: syncFile},
-	{name: "files/append from all workers", test: appendAll, options: completion.Options{Workers: 4, AppendQueue: 4 << 10}},
-	{name: "files/append waits for room", test: appendWaits, options: completion.Options{AppendQueue: 64}},
-	{name: "files/append misuse", test: appendMisuse},
-	{name: "files/append fails and recovers", test: appendFails, options: completion.Options{AppendQueue: 256}},
+	{name: "files/append from all workers", firm: true, test: appendAll, options: completion.Options{Workers: 4, AppendQueue: 4 << 10}},
+	{name: "files/append waits for room", firm: true, test: appendWaits, options: completion.Options{AppendQueue: 64}},
+	{name: "files/append misuse", firm: true, test: appendMisuse},
+	{name: "files/append fails and recovers", firm: true, test: appendFails, options: completion.Options{AppendQueue: 256}},
 	{name: "files/watch", test: watchFile},
 	{name: "files/watch and shutdown", test: watchShutdown},
 }
@@ -40,6 +40,7 @@ func largeFile(r *rig) {
 }
 
 func beneathRoot(r *rig) {
+	r.needsSystem("a directory")
 	outside := r.content([]byte("secret"))
 	folder := r.TempDir()
 	r.must(os.Mkdir(filepath.Join(folder, "sub"), 0o700))
@@ -124,7 +125,7 @@ func appendAll(r *rig) {
 			r.Errorf("append after the last close: %v", err)
 		}
 	})
-	text, err := os.ReadFile(name) //nolint:gosec // the test's own file
+	text, err := r.read(name)
 	r.must(err)
 	next := make([]int, len(all))
 	for line := range strings.Lines(string(text)) {
@@ -222,7 +223,7 @@ func appendWaits(r *rig) {
 		r.Errorf("appended %d bytes", res.n)
 	}
 	r.op().begin(a.Close).ok()
-	text, err := os.ReadFile(name) //nolint:gosec // the test's own file
+	text, err := r.read(name)
 	r.must(err)
 	if string(text) != strings.Repeat(string(record), 2)+"short\n" {
 		r.Errorf("the file has %q", text)
@@ -262,6 +263,7 @@ func appendMisuse(r *rig) {
 // watch watches a file; each call of its function counts.
 func (r *rig) watch(root *completion.Root, name string) (*completion.Watch, <-chan struct{}) {
 	r.Helper()
+	r.needsSystem("a file system that can be watched")
 	calls := make(chan struct{}, 1000)
 	res := r.op().begin(func(o *completion.Overlapped) error {
 		return r.w.Watch(o, root, name, func() { calls <- struct{}{} })
@@ -274,6 +276,7 @@ func (r *rig) watch(root *completion.Root, name string) (*completion.Watch, <-ch
 }
 
 func watchFile(r *rig) {
+	r.needsSystem("a file system that can be watched")
 	folder := r.TempDir()
 	r.must(os.Mkdir(filepath.Join(folder, "sub"), 0o700))
 	root, err := completion.OpenRoot(folder)

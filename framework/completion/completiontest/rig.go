@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -29,11 +28,13 @@ type rig struct {
 
 	ops    []*op
 	isDown bool
+
+	kit *kit // what a Setup has made the port with; nil if it was another's
 }
 
 func newRig(tb testing.TB, open Open, options completion.Options) *rig {
 	tb.Helper()
-	r := &rig{TB: tb, open: open, log: &logs{}}
+	r := &rig{TB: tb, open: open, log: &logs{}, kit: kitOf(tb)}
 	if options.Workers == 0 {
 		options.Workers = 1
 	}
@@ -132,7 +133,8 @@ type op struct {
 	o    *completion.Overlapped
 	user *int // its user context
 	then func(result)
-	keep bool // leave the buffer and the value in the overlapped
+	last func(*completion.Overlapped) error // its last start
+	keep bool                               // leave the buffer and the value in the overlapped
 
 	starting bool // on the worker: a start runs
 
@@ -194,6 +196,9 @@ func (p *op) CompleteAsyncIO(success bool, n int, err error, o *completion.Overl
 		p.r.Errorf("operation %d: completed %d times, started %d times", *p.user, p.completed, p.started)
 	}
 	p.mu.Unlock()
+	if p.retries(n, err) {
+		return
+	}
 	res := result{success: success, n: n, err: err}
 	if !p.keep {
 		res.value = o.TakeValue()
@@ -215,8 +220,8 @@ func (p *op) start(begin func(*completion.Overlapped) error) error {
 	p.mu.Lock()
 	p.started++
 	p.mu.Unlock()
-	p.starting = true
-	err := begin(p.o)
+	p.starting, p.last = true, begin
+	err := p.r.kit.refusing(p.o, begin)
 	p.starting = false
 	if err != nil {
 		p.mu.Lock()
@@ -342,7 +347,7 @@ func (r *rig) file(name string, flag int) *completion.Handle {
 func (r *rig) content(data []byte) string {
 	r.Helper()
 	name := filepath.Join(r.TempDir(), "file")
-	r.must(os.WriteFile(name, data, 0o600))
+	r.must(r.write(name, data))
 	return name
 }
 

@@ -18,6 +18,7 @@ var spliceRows = []row{
 // newPipe returns an empty pipe.
 func (r *rig) newPipe() *completion.Pipe {
 	r.Helper()
+	r.needsSystem("a pipe to splice through")
 	var p *completion.Pipe
 	var err error
 	r.on(func() { p, err = r.w.NewPipe() })
@@ -141,6 +142,7 @@ func spliceShutdown(r *rig) {
 }
 
 func spliceLimit(r *rig) {
+	r.needsSystem("a pipe to splice through")
 	r.on(r.newPipe().Release)
 	var pipes []*completion.Pipe
 	r.on(func() {

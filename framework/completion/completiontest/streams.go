@@ -208,6 +208,7 @@ func cancelQueued(r *rig) {
 }
 
 func device(r *rig) {
+	r.needsSystem("a device")
 	h := r.file(os.DevNull, os.O_RDWR)
 	r.op().begin(writing(h, 0, []byte("x"))).ok()
 	r.is(r.op().begin(reading(h, 0, make([]byte, 1))).wait().err, completion.ErrHandleEOF)

@@ -15,6 +15,10 @@ import (
 // pipe hooks the two ends of a pipe.
 func (r *rig) pipe() (read, write *completion.Handle) {
 	r.Helper()
+	if m := r.kit.memory(); m != nil {
+		read, write := m.Pipe()
+		return r.hook(read.Number()), r.hook(write.Number())
+	}
 	var fds [2]int
 	r.must(unix.Pipe2(fds[:], unix.O_CLOEXEC))
 	return r.hook(fds[0]), r.hook(fds[1])
@@ -33,6 +37,11 @@ func (r *rig) hook(fd int) *completion.Handle {
 // openFD opens a file for hooking.
 func (r *rig) openFD(name string, flag int) int {
 	r.Helper()
+	if m := r.kit.memory(); m != nil {
+		fd, err := m.Open(name, flag)
+		r.must(err)
+		return fd.Number()
+	}
 	fd, err := unix.Open(name, flag|unix.O_CLOEXEC, 0o600)
 	r.must(err)
 	return fd
@@ -41,6 +50,7 @@ func (r *rig) openFD(name string, flag int) int {
 // fifo makes a FIFO and returns its name.
 func (r *rig) fifo() string {
 	r.Helper()
+	r.needsSystem("a descriptor of the system")
 	name := filepath.Join(r.TempDir(), "fifo")
 	r.must(unix.Mkfifo(name, 0o600))
 	return name
@@ -55,6 +65,7 @@ func (r *rig) silent() *completion.Handle {
 // socketPair hooks one end of a pair of sockets and returns the other.
 func (r *rig) socketPair() (*completion.Handle, io.ReadWriteCloser) {
 	r.Helper()
+	r.needsSystem("a descriptor of the system")
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	r.must(err)
 	return r.hook(fds[0]), os.NewFile(uintptr(fds[1]), "socket")
@@ -64,6 +75,7 @@ func (r *rig) socketPair() (*completion.Handle, io.ReadWriteCloser) {
 // descriptor of the same end, and the other end.
 func (r *rig) sharedSocket() (fd int, same, peer *os.File) {
 	r.Helper()
+	r.needsSystem("a descriptor of the system")
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	r.must(err)
 	dup, err := unix.FcntlInt(uintptr(fds[0]), unix.F_DUPFD_CLOEXEC, 0)

@@ -21,6 +21,10 @@ var pipeNumber atomic.Uint32
 // are not for overlapped operations.
 func (r *rig) pipe() (read, write *completion.Handle) {
 	r.Helper()
+	if m := r.kit.memory(); m != nil {
+		read, write := m.Pipe()
+		return r.hook(read.Number()), r.hook(write.Number())
+	}
 	text := fmt.Sprintf(`\\.\pipe\completiontest-%d-%d`, os.Getpid(), pipeNumber.Add(1))
 	name, err := windows.UTF16PtrFromString(text)
 	r.must(err)
@@ -46,6 +50,11 @@ func (r *rig) hook(fd int) *completion.Handle {
 // openFD opens a file for hooking.
 func (r *rig) openFD(name string, flag int) int {
 	r.Helper()
+	if m := r.kit.memory(); m != nil {
+		fd, err := m.Open(name, flag)
+		r.must(err)
+		return fd.Number()
+	}
 	h, err := syscall.Open(name, flag|windows.FILE_FLAG_OVERLAPPED, 0o600)
 	r.must(err)
 	return int(h)
@@ -68,6 +77,7 @@ func (r *rig) silent() *completion.Handle {
 // socketPair hooks one end of a pair of sockets and returns the other.
 func (r *rig) socketPair() (*completion.Handle, io.ReadWriteCloser) {
 	r.Helper()
+	r.needsSystem("a descriptor of the system")
 	l, err := net.Listen("tcp4", "127.0.0.1:0") //nolint:noctx // it ends at once
 	r.must(err)
 	defer func() { _ = l.Close() }() // it has served
