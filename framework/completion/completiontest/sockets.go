@@ -381,6 +381,7 @@ func descriptorPassed(r *rig) {
 // resetBeforeAccept has connections go away while they wait to be accepted. The
 // system may tell of them or not, but the next is not to be lost.
 func resetBeforeAccept(r *rig) {
+	r.needsSystem("a socket of the standard library")
 	l := r.listen("127.0.0.1:0")
 	address := net.TCPAddrFromAddrPort(l.Address().AddrPort)
 	for range 3 {
