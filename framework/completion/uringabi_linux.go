@@ -11,6 +11,7 @@ const (
 	opcodeSend        = 26
 	opcodeRecv        = 27
 
+	sqeAsync        = 1 << 4
 	sqeBufferSelect = 1 << 5
 
 	setupCQSize       = 1 << 3
