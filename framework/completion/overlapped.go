@@ -51,7 +51,8 @@ type Overlapped struct {
 	buf       []byte // what is sent, written or read into; kept alive and in place until completion
 	done      int    // bytes of buf already transferred
 	task      func() (any, error)
-	pipe      *Pipe // what is spliced through
+	pipe      *Pipe   // what is spliced through
+	gather    *gather // what is written, if it is in several pieces
 
 	// Its result.
 	buffer *Buffer
@@ -103,6 +104,8 @@ const (
 	opCloseAppender
 	opWatch
 	opClose
+	opWriteGather
+	opWriteGatherStream
 )
 
 // reads reports whether the operation waits for its descriptor to become
@@ -206,8 +209,10 @@ func (o *Overlapped) Cancel() error {
 
 // sent returns what a cancelled operation had already transferred.
 func (o *Overlapped) sent() int {
-	if o.op == opSend || o.op == opSpliceOut || o.op == opWrite || o.op == opWriteStream {
+	switch o.op {
+	case opSend, opSpliceOut, opWrite, opWriteStream, opWriteGather, opWriteGatherStream:
 		return o.done
+	default:
+		return 0
 	}
-	return 0
 }

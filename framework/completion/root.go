@@ -1,6 +1,7 @@
 package completion
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 )
@@ -9,32 +10,33 @@ import (
 // all workers.
 type Root struct {
 	dir  *os.File
+	tree *os.Root // the same directory
 	fd   int
 	path string
 }
 
 // OpenRoot opens a directory.
 func OpenRoot(path string) (*Root, error) {
-	dir, err := os.Open(path) //nolint:gosec // the caller's to choose
+	tree, err := os.OpenRoot(path)
 	if err != nil {
+		if info, statErr := os.Stat(path); statErr == nil && !info.IsDir() {
+			err = &os.PathError{Op: "open", Path: path, Err: errNotDirectory}
+		}
 		return nil, err
 	}
-	info, err := dir.Stat()
-	if err == nil && !info.IsDir() {
-		err = &os.PathError{Op: "open", Path: path, Err: errNotDirectory}
-	}
+	dir, err := tree.Open(".")
 	if err != nil {
-		_ = dir.Close() // it was only read
+		_ = tree.Close() // it was only read
 		return nil, err
 	}
-	return &Root{dir: dir, fd: int(dir.Fd()), path: path}, nil
+	return &Root{dir: dir, tree: tree, fd: int(dir.Fd()), path: path}, nil
 }
 
 // Path returns the path that the root was opened by.
 func (r *Root) Path() string { return r.path }
 
 // Close closes the directory; files opened beneath it stay open.
-func (r *Root) Close() error { return r.dir.Close() }
+func (r *Root) Close() error { return errors.Join(r.dir.Close(), r.tree.Close()) }
 
 func (r *Root) join(name string) string {
 	if r == nil {

@@ -59,6 +59,8 @@ func attempt(o *Overlapped) outcome {
 		return attemptRead(o)
 	case opWriteStream:
 		return attemptWrite(o)
+	case opWriteGatherStream:
+		return attemptWriteGather(o)
 	case opSpliceIn:
 		return attemptSpliceIn(o)
 	case opSpliceOut:
@@ -199,6 +201,8 @@ func fileIO(o *Overlapped) (int, error) {
 			return err
 		})
 		return fileRead(n, err)
+	case opWriteGather:
+		return writeAllGather(o)
 	default:
 		return writeAll(o)
 	}
@@ -262,7 +266,7 @@ func transfersAsync(fd int) bool {
 	const offset = 1 << 62
 	var buf [1]byte
 	_, err := unix.Preadv2(fd, [][]byte{buf[:]}, offset, unix.RWF_NOWAIT)
-	switch err { //nolint:errorlint // a system call returns a bare Errno
+	switch err {
 	case unix.EOPNOTSUPP:
 		return false
 	case unix.EBADF: // open for writing only
@@ -277,7 +281,7 @@ func onLocalFileSystem(fd int) bool {
 	if err := ignoringEINTR(func() error { return unix.Fstatfs(fd, &st) }); err != nil {
 		return false
 	}
-	switch uint32(st.Type) { //nolint:unconvert // it differs by architecture
+	switch uint32(st.Type) {
 	case unix.FUSE_SUPER_MAGIC, unix.NFS_SUPER_MAGIC, unix.CIFS_SUPER_MAGIC, unix.SMB2_SUPER_MAGIC,
 		unix.V9FS_MAGIC, unix.CEPH_SUPER_MAGIC, unix.AFS_SUPER_MAGIC, unix.AFS_FS_MAGIC, unix.CODA_SUPER_MAGIC, unix.PROC_SUPER_MAGIC:
 		return false

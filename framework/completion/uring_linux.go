@@ -87,7 +87,7 @@ func (u *uring) start(o *Overlapped) {
 		u.receive(o)
 	case opSend:
 		u.submit(o)
-	case opRead, opWrite, opSync:
+	case opRead, opWrite, opWriteGather, opSync:
 		if w := o.desc.windowOf(o); w == nil || w.enter(o) {
 			u.submit(o)
 		}
@@ -133,6 +133,13 @@ func (u *uring) submit(o *Overlapped) {
 		sqe.flags = transferFlags(o)
 		sqe.off = uint64(o.ov.Offset) + uint64(o.done)
 		setBuffer(sqe, o.buf[o.done:])
+	case opWriteGather:
+		sqe.opcode = opcodeWritev
+		sqe.flags = transferFlags(o)
+		sqe.off = uint64(o.ov.Offset) + uint64(o.done)
+		vectors := o.gather.vectors()
+		sqe.addr = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(vectors))))
+		sqe.len = uint32(len(vectors))
 	case opSync:
 		sqe.opcode = opcodeFsync
 	default:
@@ -241,7 +248,7 @@ func (u *uring) ended(o *Overlapped, cqe uringCQE) {
 			n, err = fileRead(n, nil)
 		}
 		u.complete(o, n, err)
-	case opSend, opWrite:
+	case opSend, opWrite, opWriteGather:
 		u.sent(o, n, errno)
 	case opSync:
 		if !u.interrupted(o, errno) {
@@ -312,11 +319,12 @@ func (u *uring) released() {} // feed is called every turn
 // sent deals with the end of a send or write, which may have been short.
 func (u *uring) sent(o *Overlapped, n int, errno syscall.Errno) {
 	o.done += n
+	o.gather.advance(n)
 	switch {
 	case u.interrupted(o, errno):
 	case errno != 0:
 		u.complete(o, o.done, errnoError(errno))
-	case o.done == len(o.buf):
+	case o.done == o.length():
 		u.complete(o, o.done, nil)
 	case o.cancelled:
 		u.complete(o, o.done, ErrOperationAborted)

@@ -3,6 +3,7 @@ package completion
 // The binary interface of io_uring, as in <linux/io_uring.h>.
 
 const (
+	opcodeWritev      = 2
 	opcodeFsync       = 3
 	opcodePollAdd     = 6
 	opcodeAsyncCancel = 14

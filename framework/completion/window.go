@@ -93,10 +93,10 @@ func closeWindow(table map[laneKey]*window, w *window) {
 
 // windowOf returns the window that o has to pass, nil if none.
 func (d *descriptor) windowOf(o *Overlapped) *window {
-	switch {
-	case o.op == opRead || o.op == opWrite:
+	switch o.op {
+	case opRead, opWrite, opWriteGather:
 		return d.window
-	case o.op == opSync:
+	case opSync:
 		return d.syncs
 	default:
 		return nil

@@ -194,7 +194,7 @@ func (w *Worker) finish(o *Overlapped) {
 	if o.pipe != nil {
 		o.pipe.ended()
 	}
-	o.state, o.desc, o.task, o.pipe = opIdle, nil, nil, nil
+	o.state, o.desc, o.task, o.pipe, o.gather = opIdle, nil, nil, nil, nil
 	if o.op != opRead && o.op != opReadStream {
 		o.buf = nil
 	}
