@@ -40,7 +40,7 @@
 // [Worker.HookToCompletionPort]. It belongs to the port from then on, which
 // closes it after [Handle.Close] and the last completion, or at its own end.
 // A [Socket] is one that the port has opened; bulk data can go from one to
-// another through a [Pipe] in the kernel.
+// another through a [Pipe] in the kernel. A [PacketSocket] is one for datagrams.
 //
 // # What holds on every backend
 //

@@ -29,6 +29,8 @@ var (
 	ErrInvalidArgument = errors.New("invalid argument")
 	// ErrTooManyOperations refuses a start beyond Options.MaxOperations.
 	ErrTooManyOperations = errors.New("too many operations in flight")
+	// ErrTruncated completes the receive of a datagram that is larger than a buffer.
+	ErrTruncated = errors.New("datagram is larger than the receive buffer")
 	// ErrAlreadyInBlockingOp answers a StartHeavyBlockingOperation within
 	// another (FWX_E_ALREADY_IN_BLOCKING_OP). It wants its End all the same.
 	ErrAlreadyInBlockingOp = errors.New("already in a blocking operation")

@@ -53,6 +53,7 @@ type Overlapped struct {
 	task      func() (any, error)
 	pipe      *Pipe   // what is spliced through
 	gather    *gather // what is written, if it is in several pieces
+	packet    *packet // the datagram that is sent, or that was received
 
 	// Its result.
 	buffer *Buffer
@@ -106,12 +107,14 @@ const (
 	opClose
 	opWriteGather
 	opWriteGatherStream
+	opRecvFrom
+	opSendTo
 )
 
 // reads reports whether the operation waits for its descriptor to become
 // readable, as opposed to writable.
 func (k opKind) reads() bool {
-	return k == opRecv || k == opAccept || k == opReadStream || k == opSpliceIn
+	return k == opRecv || k == opAccept || k == opReadStream || k == opSpliceIn || k == opRecvFrom
 }
 
 // splices reports whether the operation goes through a pipe.

@@ -59,6 +59,10 @@ func attempt(o *Overlapped) outcome {
 		return attemptRead(o)
 	case opWriteStream:
 		return attemptWrite(o)
+	case opRecvFrom:
+		return attemptRecvFrom(o)
+	case opSendTo:
+		return attemptSendTo(o)
 	case opWriteGatherStream:
 		return attemptWriteGather(o)
 	case opSpliceIn:

@@ -85,7 +85,9 @@ func (u *uring) start(o *Overlapped) {
 	switch o.op {
 	case opRecv:
 		u.receive(o)
-	case opSend:
+	case opRecvFrom:
+		u.receiveFrom(o)
+	case opSend, opSendTo:
 		u.submit(o)
 	case opRead, opWrite, opWriteGather, opSync:
 		if w := o.desc.windowOf(o); w == nil || w.enter(o) {
@@ -142,6 +144,8 @@ func (u *uring) submit(o *Overlapped) {
 		sqe.len = uint32(len(vectors))
 	case opSync:
 		sqe.opcode = opcodeFsync
+	case opRecvFrom, opSendTo:
+		u.submitMessage(sqe, o)
 	default:
 		sqe.opcode = opcodePollAdd
 		sqe.opFlags = unix.POLLOUT
@@ -237,7 +241,7 @@ func (u *uring) ended(o *Overlapped, cqe uringCQE) {
 		n, errno = 0, syscall.Errno(-cqe.res)
 	}
 	switch o.op {
-	case opRecv:
+	case opRecv, opRecvFrom:
 		u.received(o, cqe)
 	case opRead:
 		if u.interrupted(o, errno) {
@@ -248,7 +252,7 @@ func (u *uring) ended(o *Overlapped, cqe uringCQE) {
 			n, err = fileRead(n, nil)
 		}
 		u.complete(o, n, err)
-	case opSend, opWrite, opWriteGather:
+	case opSend, opSendTo, opWrite, opWriteGather:
 		u.sent(o, n, errno)
 	case opSync:
 		if !u.interrupted(o, errno) {
@@ -283,7 +287,12 @@ func (u *uring) received(o *Overlapped, cqe uringCQE) {
 		u.starved(o)
 	case u.interrupted(o, errno):
 	default:
-		u.complete(o, max(int(cqe.res), 0), errnoError(errno))
+		err := errnoError(errno)
+		if o.op == opRecvFrom && err == nil {
+			o.packet.received()
+			err = o.packet.err()
+		}
+		u.complete(o, max(int(cqe.res), 0), err)
 	}
 }
 

@@ -6,6 +6,8 @@ const (
 	opcodeWritev      = 2
 	opcodeFsync       = 3
 	opcodePollAdd     = 6
+	opcodeSendmsg     = 9
+	opcodeRecvmsg     = 10
 	opcodeAsyncCancel = 14
 	opcodeRead        = 22
 	opcodeWrite       = 23

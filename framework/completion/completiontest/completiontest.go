@@ -28,7 +28,7 @@ type row struct {
 // Run runs the suite against the ports that open makes.
 func Run(t *testing.T, open func(testing.TB, completion.Options) *completion.Port) {
 	t.Helper()
-	for _, rows := range [][]row{invariants, overlappedRows, fileRows, streamRows, socketRows, spliceRows, bufferRows, taskRows, heavyRows, windowRows, fileOpRows, shutdownRows} {
+	for _, rows := range [][]row{invariants, overlappedRows, fileRows, streamRows, socketRows, spliceRows, bufferRows, taskRows, heavyRows, windowRows, fileOpRows, packetRows, shutdownRows} {
 		for _, row := range rows {
 			t.Run(row.name, func(t *testing.T) { row.test(newRig(t, open, row.options)) })
 		}
