@@ -3,7 +3,7 @@
 // Command port measures the completion port's file path against fio on the same
 // file: random reads of 4 KiB, one worker against one job, in alternating runs.
 //
-//	go run ./bench/port [-short] [-dir folder] [-backend io_uring]
+//	go run ./bench/port [-short] [-tuned] [-dir folder] [-backend io_uring]
 //
 // The page cache is warm for the first rows; the others read with O_DIRECT. A ratio
 // of 1 is as many reads a second as fio, more is better.
@@ -42,6 +42,7 @@ type settings struct {
 	time    time.Duration
 	depths  []int
 	direct  []bool
+	tuned   bool
 }
 
 func main() {
@@ -51,6 +52,9 @@ func main() {
 	mode := flag.String("mode", "", "measure \"cached\" or \"direct\" only")
 	flag.StringVar(&s.backend, "backend", "auto", "the port's backend")
 	flag.StringVar(&s.dir, "dir", os.TempDir(), "where the file is made; its file system is what is measured")
+	flag.IntVar(&s.rounds, "rounds", s.rounds, "how many runs each median is of")
+	flag.DurationVar(&s.time, "time", s.time, "how long a run takes")
+	flag.BoolVar(&s.tuned, "tuned", false, "let fio submit in batches, with registered files and buffers")
 	flag.Parse()
 	if *short {
 		s.size, s.rounds, s.time = 64<<20, 1, 300*time.Millisecond
@@ -73,14 +77,18 @@ func main() {
 }
 
 func fail(err error) {
-	fmt.Fprintln(os.Stderr, "port:", err)
+	say(os.Stderr, "port: %v\n", err)
 	os.Exit(1)
+}
+
+func say(out io.Writer, format string, args ...any) {
+	_, _ = fmt.Fprintf(out, format, args...) // to a terminal, which nothing can be done about
 }
 
 func run(ctx context.Context, out io.Writer, s settings) error {
 	fio, err := exec.LookPath("fio")
 	if err != nil {
-		fmt.Fprintln(out, "fio is not installed: the port is measured alone, and there is nothing to compare it with.")
+		say(out, "fio is not installed: the port is measured alone, and there is nothing to compare it with.\n")
 	}
 	dir, err := os.MkdirTemp(s.dir, "fwx-bench")
 	if err != nil {
@@ -92,7 +100,7 @@ func run(ctx context.Context, out io.Writer, s settings) error {
 		return err
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "reads\tdepth\tport/s\tµs CPU\tfio/s\tµs CPU\tratio\t")
+	say(table, "reads\tdepth\tport/s\tµs CPU\tfio/s\tµs CPU\tratio\t\n")
 	for _, direct := range s.direct {
 		for _, depth := range s.depths {
 			if err := compare(ctx, table, s, fio, name, depth, direct); err != nil {
@@ -107,7 +115,7 @@ func run(ctx context.Context, out io.Writer, s settings) error {
 func compare(ctx context.Context, table io.Writer, s settings, fio, name string, depth int, direct bool) error {
 	var ours, theirs []measurement
 	for range s.rounds {
-		m, err := measurePort(s, name, depth, direct)
+		m, err := measurePort(s, name, depth, direct) //nolint:contextcheck // a port takes none
 		if err != nil {
 			return err
 		}
@@ -125,13 +133,13 @@ func compare(ctx context.Context, table io.Writer, s settings, fio, name string,
 		kind = "direct"
 	}
 	a := median(ours)
-	fmt.Fprintf(table, "%s\t%d\t%.0f\t%.2f\t", kind, depth, a.rate, a.cpu)
+	say(table, "%s\t%d\t%.0f\t%.2f\t", kind, depth, a.rate, a.cpu)
 	if fio == "" {
-		fmt.Fprint(table, "-\t-\t-\t\n")
+		say(table, "-\t-\t-\t\n")
 		return nil
 	}
 	b := median(theirs)
-	fmt.Fprintf(table, "%.0f\t%.2f\t%.2f\t\n", b.rate, b.cpu, a.rate/b.rate)
+	say(table, "%.0f\t%.2f\t%.2f\t\n", b.rate, b.cpu, a.rate/b.rate)
 	return nil
 }
 
@@ -168,7 +176,12 @@ func measureFio(ctx context.Context, fio string, s settings, name string, depth 
 	if direct {
 		args = append(args, "--direct=1")
 	}
-	text, err := exec.CommandContext(ctx, fio, args...).Output()
+	if s.tuned {
+		batch := strconv.Itoa(max(1, depth/2))
+		args = append(args, "--registerfiles", "--fixedbufs", "--iodepth_batch_submit="+batch,
+			"--iodepth_batch_complete_min=1", "--iodepth_batch_complete_max="+strconv.Itoa(depth))
+	}
+	text, err := exec.CommandContext(ctx, fio, args...).Output() //nolint:gosec // fio, wherever it is installed
 	if err != nil {
 		return measurement{}, fmt.Errorf("fio: %w", err)
 	}
