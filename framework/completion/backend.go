@@ -23,7 +23,8 @@ type backend interface {
 	// wait submits what was started and waits at most for the given time (-1:
 	// for ever) for something to end.
 	wait(patience time.Duration)
-	// reap completes what has ended.
+	// reap completes what has ended. It may be called again by a stand-in while
+	// a handler that it has called blocks, and completes the rest then.
 	reap()
 	// wake ends a wait from any goroutine.
 	wake()

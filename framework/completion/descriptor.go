@@ -13,6 +13,7 @@ type descriptor struct {
 	file   bool // seekable: operations complete by I/O, not by readiness
 	shared bool // hooked, not opened here: others may have the open file description too
 	lane   laneKey
+	async  bool // a file whose data the kernel can transfer without a thread
 
 	first    *Overlapped // in flight
 	inFlight int
@@ -20,6 +21,8 @@ type descriptor struct {
 
 	readiness readiness
 	stream    stream
+	window    *window // where the kernel does the file operations: those in flight
+	syncs     *window
 }
 
 // Worker returns the worker on which the operations of the handle complete.

@@ -9,7 +9,9 @@
 // due, and hands everything that the handlers started to the system with one
 // call. There is no goroutine for a connection and no channel between the
 // system and a handler. A handler must not block: what is slow goes to
-// [Worker.RunBlocking], and completes like any other operation.
+// [Worker.RunBlocking], and completes like any other operation. Code that cannot
+// be had otherwise blocks between [Worker.StartHeavyBlockingOperation] and
+// [Worker.EndHeavyBlockingOperation], while a stand-in serves the worker.
 //
 // # Affinity
 //
@@ -38,7 +40,7 @@
 // [Worker.HookToCompletionPort]. It belongs to the port from then on, which
 // closes it after [Handle.Close] and the last completion, or at its own end.
 // A [Socket] is one that the port has opened; bulk data can go from one to
-// another through a [Pipe] in the kernel.
+// another through a [Pipe] in the kernel. A [PacketSocket] is one for datagrams.
 //
 // # What holds on every backend
 //

@@ -18,6 +18,7 @@ type epoll struct {
 	event  int // eventfd that ends a wait
 	events []unix.EpollEvent
 	ready  int // of events
+	next   int // of those, the next to be dispatched
 
 	timeout unix.Timespec
 	coarse  bool // the kernel waits in milliseconds only: before Linux 5.11
@@ -171,10 +172,11 @@ func (e *epoll) wait(patience time.Duration) {
 }
 
 func (e *epoll) reap() {
-	for i := range e.events[:e.ready] {
-		e.dispatch(&e.events[i])
+	for e.next < e.ready {
+		e.next++
+		e.dispatch(&e.events[e.next-1])
 	}
-	e.ready = 0
+	e.next, e.ready = 0, 0
 }
 
 func (e *epoll) dispatch(ev *unix.EpollEvent) {

@@ -29,7 +29,15 @@ var (
 	ErrInvalidArgument = errors.New("invalid argument")
 	// ErrTooManyOperations refuses a start beyond Options.MaxOperations.
 	ErrTooManyOperations = errors.New("too many operations in flight")
-	errNotDirectory      = errors.New("not a directory")
+	// ErrTruncated completes the receive of a datagram that is larger than a buffer.
+	ErrTruncated = errors.New("datagram is larger than the receive buffer")
+	// ErrAlreadyInBlockingOp answers a StartHeavyBlockingOperation within
+	// another (FWX_E_ALREADY_IN_BLOCKING_OP). It wants its End all the same.
+	ErrAlreadyInBlockingOp = errors.New("already in a blocking operation")
+	// ErrNotInBlockingOp answers an EndHeavyBlockingOperation without a Start
+	// (FWX_E_NOT_IN_BLOCKING_OP).
+	ErrNotInBlockingOp = errors.New("not in a blocking operation")
+	errNotDirectory    = errors.New("not a directory")
 
 	// ErrLeaked reports operations that the operating system did not give
 	// back before the deadline of Shutdown.

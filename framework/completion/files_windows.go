@@ -93,7 +93,7 @@ func openOverlapped(root *Root, name string, flag int, perm os.FileMode) (window
 	if root == nil {
 		return openByName(name, flag|syscall.O_CLOEXEC, uint32(perm.Perm()))
 	}
-	f, err := root.dir.OpenFile(name, flag, perm.Perm())
+	f, err := root.tree.OpenFile(name, flag, perm.Perm())
 	if err != nil {
 		return 0, err
 	}

@@ -20,15 +20,15 @@ import (
 type iocp struct {
 	worker  *Worker
 	port    windows.Handle
-	packets []packet
+	packets []completionPacket
 	ready   int     // of packets
 	slots   []*slot // by the slot of the operation
 	pinner  runtime.Pinner
 	broken  bool // waiting has failed, which has been logged
 }
 
-// packet is an OVERLAPPED_ENTRY.
-type packet struct {
+// completionPacket is an OVERLAPPED_ENTRY.
+type completionPacket struct {
 	key      uintptr
 	slot     *slot // nil: a wake-up
 	internal uintptr
@@ -55,7 +55,7 @@ func openIOCP(w *Worker) (backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &iocp{worker: w, port: port, packets: make([]packet, packetBatch)}
+	p := &iocp{worker: w, port: port, packets: make([]completionPacket, packetBatch)}
 	p.pinner.Pin(&p.packets[0])
 	return p, nil
 }

@@ -51,8 +51,10 @@ type Overlapped struct {
 	buf       []byte // what is sent, written or read into; kept alive and in place until completion
 	done      int    // bytes of buf already transferred
 	task      func() (any, error)
-	pipe      *Pipe  // what is spliced through
-	fault     *fault // what a test has in mind for it
+	pipe      *Pipe   // what is spliced through
+	gather    *gather // what is written, if it is in several pieces
+	packet    *packet // the datagram that is sent, or that was received
+	fault     *fault  // what a test has in mind for it
 
 	// Its result.
 	buffer *Buffer
@@ -105,12 +107,16 @@ const (
 	opWatch
 	opChanges // of a directory
 	opClose
+	opWriteGather
+	opWriteGatherStream
+	opRecvFrom
+	opSendTo
 )
 
 // reads reports whether the operation waits for its descriptor to become
 // readable, as opposed to writable.
 func (k opKind) reads() bool {
-	return k == opRecv || k == opAccept || k == opReadStream || k == opSpliceIn
+	return k == opRecv || k == opAccept || k == opReadStream || k == opSpliceIn || k == opRecvFrom
 }
 
 // splices reports whether the operation goes through a pipe.
@@ -208,8 +214,10 @@ func (o *Overlapped) Cancel() error {
 
 // sent returns what a cancelled operation had already transferred.
 func (o *Overlapped) sent() int {
-	if o.op == opSend || o.op == opSpliceOut || o.op == opWrite || o.op == opWriteStream {
+	switch o.op {
+	case opSend, opSpliceOut, opWrite, opWriteStream, opWriteGather, opWriteGatherStream:
 		return o.done
+	default:
+		return 0
 	}
-	return 0
 }

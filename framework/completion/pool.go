@@ -77,11 +77,14 @@ func (q *laneQueue) pop() *lane {
 }
 
 func newPool(limit int) *pool {
-	p := &pool{limit: limit, share: max(1, limit/4), lanes: make(map[laneKey]*lane), ended: make(chan struct{})}
+	p := &pool{limit: limit, share: fileShare(limit), lanes: make(map[laneKey]*lane), ended: make(chan struct{})}
 	p.wakeup = sync.NewCond(&p.mu)
 	p.thread = p.work
 	return p
 }
+
+// fileShare is how many of the threads may be busy with one file.
+func fileShare(threads int) int { return max(1, threads/4) }
 
 // submit queues an operation. It is done on a thread of the pool; then it goes
 // back to its worker.

@@ -27,7 +27,9 @@ type Options struct {
 	// When all are in use, receives wait for one.
 	MaxBuffers int
 	// FileThreads bounds the threads that do what the operating system cannot
-	// do asynchronously; 0 means 64.
+	// do asynchronously; 0 means 64. No file gets more than a quarter of them. On
+	// io_uring the kernel has as many again for each worker; what occupies
+	// none of them is bounded to 128 operations on a file at a time.
 	FileThreads int
 	// AppendQueue bounds the bytes that wait to be appended to one file; 0
 	// means 1 MiB.

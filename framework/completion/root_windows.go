@@ -2,23 +2,9 @@ package completion
 
 import "os"
 
-type rootFolder struct{ dir *os.Root }
+// rootFolder is empty: names are resolved by os.Root alone.
+type rootFolder struct{}
 
-// OpenRoot opens a directory.
-func OpenRoot(path string) (*Root, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		return nil, &os.PathError{Op: "open", Path: path, Err: errNotDirectory}
-	}
-	dir, err := os.OpenRoot(path)
-	if err != nil {
-		return nil, err
-	}
-	return &Root{rootFolder: rootFolder{dir: dir}, path: path}, nil
-}
+func folderOf(*os.Root) (rootFolder, error) { return rootFolder{}, nil }
 
-// Close closes the directory; files opened beneath it stay open.
-func (r *Root) Close() error { return r.dir.Close() }
+func (rootFolder) close() error { return nil }

@@ -195,6 +195,7 @@ func (u *uring) forget(d *descriptor) bool {
 		u.stop(d)
 		return false
 	}
+	u.windows.close(d)
 	for s.first != nil {
 		s.pop().Release()
 	}

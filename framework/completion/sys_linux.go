@@ -79,6 +79,12 @@ func attempt(o *Overlapped) outcome {
 		return attemptRead(o)
 	case opWriteStream:
 		return attemptWrite(o)
+	case opRecvFrom:
+		return attemptRecvFrom(o)
+	case opSendTo:
+		return attemptSendTo(o)
+	case opWriteGatherStream:
+		return attemptWriteGather(o)
 	case opSpliceIn:
 		return attemptSpliceIn(o)
 	case opSpliceOut:
@@ -219,6 +225,8 @@ func fileIO(o *Overlapped) (int, error) {
 			return err
 		})
 		return fileRead(n, err)
+	case opWriteGather:
+		return writeAllGather(o)
 	default:
 		return writeAll(o)
 	}
@@ -266,10 +274,43 @@ func describe(d *descriptor, fd int) error {
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG, unix.S_IFBLK, unix.S_IFDIR:
 		d.file = true
+		d.async = transfersAsync(fd)
 		// It means nothing on a file, except to io_uring.
 		return unix.SetNonblock(fd, false)
 	default:
 		return unix.SetNonblock(fd, true)
+	}
+}
+
+// transfersAsync reports whether the kernel can transfer data of a file without a
+// thread that waits for it. With files of network and user-space file systems,
+// as a rule, it cannot.
+func transfersAsync(fd int) bool {
+	// Behind the end of any file, and so without effect.
+	const offset = 1 << 62
+	var buf [1]byte
+	_, err := unix.Preadv2(fd, [][]byte{buf[:]}, offset, unix.RWF_NOWAIT)
+	switch err {
+	case unix.EOPNOTSUPP:
+		return false
+	case unix.EBADF: // open for writing only
+		return onLocalFileSystem(fd)
+	default:
+		return true
+	}
+}
+
+func onLocalFileSystem(fd int) bool {
+	var st unix.Statfs_t
+	if err := ignoringEINTR(func() error { return unix.Fstatfs(fd, &st) }); err != nil {
+		return false
+	}
+	switch uint32(st.Type) {
+	case unix.FUSE_SUPER_MAGIC, unix.NFS_SUPER_MAGIC, unix.CIFS_SUPER_MAGIC, unix.SMB2_SUPER_MAGIC,
+		unix.V9FS_MAGIC, unix.CEPH_SUPER_MAGIC, unix.AFS_SUPER_MAGIC, unix.AFS_FS_MAGIC, unix.CODA_SUPER_MAGIC, unix.PROC_SUPER_MAGIC:
+		return false
+	default:
+		return true
 	}
 }
 

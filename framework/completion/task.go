@@ -52,6 +52,14 @@ func (w *Worker) Call(f func()) error {
 	return nil
 }
 
+// postAlways queues a task of the port itself, after Shutdown too.
+func (w *Worker) postAlways(task TaskCompletion) {
+	w.remote.Lock()
+	w.remote.tasks = append(w.remote.tasks, postedTask{task: task})
+	w.remote.Unlock()
+	w.wake()
+}
+
 // completeRemote hands the end of an operation from a thread of the pool to
 // the worker.
 func (w *Worker) completeRemote(o *Overlapped) {
@@ -68,27 +76,37 @@ func (w *Worker) wake() {
 	}
 }
 
-// runRemote runs what other threads queued since the last turn.
+// runRemote runs what other threads queued since the last turn, or the rest of
+// what was taken over when a handler in it has handed the worker to a stand-in.
 func (w *Worker) runRemote() {
-	w.remote.Lock()
-	if len(w.remote.tasks) == 0 && len(w.remote.ended) == 0 {
-		w.remote.Unlock()
+	if w.endNext == len(w.ended) && w.taskNext == len(w.tasks) && !w.takeRemote() {
 		return
+	}
+	for w.endNext < len(w.ended) {
+		o := w.ended[w.endNext]
+		w.ended[w.endNext] = nil
+		w.endNext++
+		w.finish(o)
+	}
+	for w.taskNext < len(w.tasks) {
+		t := w.tasks[w.taskNext]
+		w.tasks[w.taskNext] = postedTask{}
+		w.taskNext++
+		w.guard(func() { t.task.CompleteTask(t.user) })
+	}
+}
+
+// takeRemote takes over what other threads have queued; false if there is nothing.
+func (w *Worker) takeRemote() bool {
+	w.remote.Lock()
+	defer w.remote.Unlock()
+	if len(w.remote.tasks) == 0 && len(w.remote.ended) == 0 {
+		return false
 	}
 	w.tasks, w.remote.tasks = w.remote.tasks, w.tasks[:0]
 	w.ended, w.remote.ended = w.remote.ended, w.ended[:0]
-	w.remote.Unlock()
-
-	for i := range w.ended {
-		o := w.ended[i]
-		w.ended[i] = nil
-		w.finish(o)
-	}
-	for i := range w.tasks {
-		t := w.tasks[i]
-		w.tasks[i] = postedTask{}
-		w.guard(func() { t.task.CompleteTask(t.user) })
-	}
+	w.taskNext, w.endNext = 0, 0
+	return true
 }
 
 func (w *Worker) hasRemote() bool {

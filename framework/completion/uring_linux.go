@@ -20,6 +20,7 @@ type uring struct {
 
 	streams []*descriptor // with an armed stream, by slot
 	unused  []uint32      // slots
+	windows fileWindows
 }
 
 // The kinds of number that the kernel hands back with a completion.
@@ -52,7 +53,9 @@ func (u *uring) init() (err error) {
 	}
 	// The kernel's own threads for files that it cannot read or write
 	// asynchronously, bounded as the pool is.
-	bounds := [2]uint32{uint32(u.worker.port.options.FileThreads), 0}
+	threads := u.worker.port.options.FileThreads
+	u.windows.init(threads)
+	bounds := [2]uint32{uint32(threads), 0}
 	if err := u.ring.register(registerIowqMaxWorkers, uintptr(unsafe.Pointer(&bounds)), 2); err != nil {
 		return err
 	}
@@ -71,14 +74,25 @@ func (u *uring) pollWake() {
 	sqe.userData = tagWake
 }
 
-func (u *uring) hook(*descriptor) error { return nil }
+func (u *uring) hook(d *descriptor) error {
+	if d.file {
+		u.windows.open(d)
+	}
+	return nil
+}
 
 func (u *uring) start(o *Overlapped) {
 	switch o.op {
 	case opRecv:
 		u.receive(o)
-	case opSend, opRead, opWrite, opSync:
+	case opRecvFrom:
+		u.receiveFrom(o)
+	case opSend, opSendTo:
 		u.submit(o)
+	case opRead, opWrite, opWriteGather, opSync:
+		if w := o.desc.windowOf(o); w == nil || w.enter(o) {
+			u.submit(o)
+		}
 	default:
 		// One operation after the other, so that two transfers on a stream do
 		// not mix: the first is polled for, the others wait.
@@ -113,14 +127,25 @@ func (u *uring) submit(o *Overlapped) {
 		setBuffer(sqe, o.rest())
 	case opRead:
 		sqe.opcode = opcodeRead
+		sqe.flags = transferFlags(o)
 		sqe.off = uint64(o.ov.Offset)
 		setBuffer(sqe, o.buf)
 	case opWrite:
 		sqe.opcode = opcodeWrite
+		sqe.flags = transferFlags(o)
 		sqe.off = uint64(o.ov.Offset) + uint64(o.done)
 		setBuffer(sqe, o.rest())
+	case opWriteGather:
+		sqe.opcode = opcodeWritev
+		sqe.flags = transferFlags(o)
+		sqe.off = uint64(o.ov.Offset) + uint64(o.done)
+		vectors := o.gather.vectors()
+		sqe.addr = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(vectors))))
+		sqe.len = uint32(len(vectors))
 	case opSync:
 		sqe.opcode = opcodeFsync
+	case opRecvFrom, opSendTo:
+		u.submitMessage(sqe, o)
 	default:
 		sqe.opcode = opcodePollAdd
 		sqe.opFlags = unix.POLLOUT
@@ -128,6 +153,16 @@ func (u *uring) submit(o *Overlapped) {
 			sqe.opFlags = unix.POLLIN
 		}
 	}
+}
+
+// transferFlags has a transfer that would block done by a thread of the kernel
+// from the start: an attempt on this one would hold up the worker if the file
+// claims to be ready, as those of FUSE do.
+func transferFlags(o *Overlapped) uint8 {
+	if o.desc.async {
+		return 0
+	}
+	return sqeAsync
 }
 
 // maxTransfer is how much a single file operation can be asked for.
@@ -150,6 +185,10 @@ func (u *uring) cancel(o *Overlapped) {
 			u.stop(o.desc)
 		}
 		u.worker.end(o, 0, ErrOperationAborted)
+		return
+	}
+	if w := o.desc.windowOf(o); w != nil && w.waiting.remove(o) {
+		u.worker.end(o, o.sent(), ErrOperationAborted)
 		return
 	}
 	if o.queue != nil && o.queue.first != o { // the kernel does not know of it yet
@@ -205,7 +244,7 @@ func (u *uring) ended(o *Overlapped, cqe uringCQE) {
 		n, errno = 0, syscall.Errno(-cqe.res)
 	}
 	switch o.op {
-	case opRecv:
+	case opRecv, opRecvFrom:
 		u.received(o, cqe)
 	case opRead:
 		if u.interrupted(o, errno) {
@@ -215,16 +254,26 @@ func (u *uring) ended(o *Overlapped, cqe uringCQE) {
 		if err == nil {
 			n, err = fileRead(n, nil)
 		}
-		u.worker.complete(o, n, err)
-	case opSend, opWrite:
+		u.complete(o, n, err)
+	case opSend, opSendTo, opWrite, opWriteGather:
 		u.sent(o, n, errno)
 	case opSync:
 		if !u.interrupted(o, errno) {
-			u.worker.complete(o, 0, errnoError(errno))
+			u.complete(o, 0, errnoError(errno))
 		}
 	default:
 		u.polled(o, errno)
 	}
+}
+
+// complete is Worker.complete for an operation that the kernel has ended.
+func (u *uring) complete(o *Overlapped, n int, err error) {
+	if w := o.desc.windowOf(o); w != nil {
+		if next := w.leave(); next != nil {
+			u.submit(next)
+		}
+	}
+	u.worker.complete(o, n, err)
 }
 
 // received deals with the end of a single receive.
@@ -236,12 +285,17 @@ func (u *uring) received(o *Overlapped, cqe uringCQE) {
 	o.desc.stream.trust(int(cqe.res), readable)
 	switch {
 	case errno == unix.ENOBUFS && o.cancelled:
-		u.worker.complete(o, 0, ErrOperationAborted)
+		u.complete(o, 0, ErrOperationAborted)
 	case errno == unix.ENOBUFS:
 		u.starved(o)
 	case u.interrupted(o, errno):
 	default:
-		u.worker.complete(o, max(int(cqe.res), 0), errnoError(errno))
+		err := errnoError(errno)
+		if o.op == opRecvFrom && err == nil {
+			o.packet.received()
+			err = o.packet.err()
+		}
+		u.complete(o, max(int(cqe.res), 0), err)
 	}
 }
 
@@ -277,6 +331,7 @@ func (u *uring) released() {} // feed is called every turn
 // sent deals with the end of a send or write, which may have been short.
 func (u *uring) sent(o *Overlapped, n int, errno syscall.Errno) {
 	o.done += n
+	o.gather.advance(n)
 	switch {
 	case u.interrupted(o, errno):
 	case errno != 0:
@@ -285,13 +340,13 @@ func (u *uring) sent(o *Overlapped, n int, errno syscall.Errno) {
 			// multishot receive. Armed anew, it sees that the stream has ended.
 			u.stop(o.desc)
 		}
-		u.worker.complete(o, o.done, errnoError(errno))
-	case o.done == len(o.buf):
-		u.worker.complete(o, o.done, nil)
+		u.complete(o, o.done, errnoError(errno))
+	case o.done == o.length():
+		u.complete(o, o.done, nil)
 	case o.cancelled:
-		u.worker.complete(o, o.done, ErrOperationAborted)
+		u.complete(o, o.done, ErrOperationAborted)
 	case n == 0:
-		u.worker.complete(o, o.done, unix.ENOSPC)
+		u.complete(o, o.done, unix.ENOSPC)
 	default:
 		u.submit(o)
 	}
@@ -303,7 +358,7 @@ func (u *uring) interrupted(o *Overlapped, errno syscall.Errno) bool {
 		return false
 	}
 	if o.cancelled {
-		u.worker.complete(o, o.sent(), ErrOperationAborted)
+		u.complete(o, o.sent(), ErrOperationAborted)
 	} else {
 		u.submit(o)
 	}

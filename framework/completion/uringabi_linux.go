@@ -3,14 +3,18 @@ package completion
 // The binary interface of io_uring, as in <linux/io_uring.h>.
 
 const (
+	opcodeWritev      = 2
 	opcodeFsync       = 3
 	opcodePollAdd     = 6
+	opcodeSendmsg     = 9
+	opcodeRecvmsg     = 10
 	opcodeAsyncCancel = 14
 	opcodeRead        = 22
 	opcodeWrite       = 23
 	opcodeSend        = 26
 	opcodeRecv        = 27
 
+	sqeAsync        = 1 << 4
 	sqeBufferSelect = 1 << 5
 
 	setupCQSize       = 1 << 3

@@ -50,7 +50,7 @@ func openFolder(root *Root, folder string) (windows.Handle, error) {
 	if root == nil {
 		return createFolder(folder)
 	}
-	dir, err := root.dir.Open(folder)
+	dir, err := root.tree.Open(folder)
 	if err != nil {
 		return 0, err
 	}

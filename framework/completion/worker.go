@@ -28,6 +28,7 @@ type Worker struct {
 	buffers bufferPool
 	watches watches
 	pipes   pipes
+	heavy   heavy
 	closing bool
 	thread  threadID
 	test    testHooks
@@ -40,8 +41,12 @@ type Worker struct {
 		ended  []*Overlapped
 		closed bool
 	}
-	tasks []postedTask // the slices that remote swaps with
-	ended []*Overlapped
+	// What was taken over: those before the positions have run. The slices are
+	// swapped with those of remote.
+	tasks    []postedTask
+	ended    []*Overlapped
+	taskNext int
+	endNext  int
 
 	panics atomic.Uint64
 	done   chan struct{}
@@ -81,7 +86,7 @@ func (w *Worker) run(open backendOpener, started chan<- error) {
 	defer runtime.UnlockOSThread()
 	defer close(w.done)
 
-	w.thread = currentThread()
+	w.thread, w.heavy.home = currentThread(), osThread()
 	b, err := open(w)
 	if err != nil {
 		started <- err
@@ -95,6 +100,7 @@ func (w *Worker) run(open backendOpener, started chan<- error) {
 		w.turn()
 	}
 	w.closeAll()
+	w.heavy.close()
 	w.pipes.close()
 	w.backend.close()
 	w.buffers.free()
@@ -121,7 +127,7 @@ func (w *Worker) tick() { w.now = int64(time.Since(w.port.start)) }
 // patience returns how long the backend may wait for a completion: 0 when
 // there is work already, -1 for ever.
 func (w *Worker) patience() time.Duration {
-	if !w.ready.empty() || w.finished() {
+	if !w.ready.empty() || w.heavy.wanted() || w.finished() {
 		return 0
 	}
 	return w.untilTimer()
@@ -130,7 +136,7 @@ func (w *Worker) patience() time.Duration {
 // finished reports whether the worker has been shut down and everything it
 // had accepted has ended.
 func (w *Worker) finished() bool {
-	return w.closing && w.ops.inFlight == 0 && w.ready.empty() && w.backend.idle() && !w.hasRemote()
+	return w.closing && len(w.heavy.out) == 0 && w.ops.inFlight == 0 && w.ready.empty() && w.backend.idle() && !w.hasRemote()
 }
 
 // check is what every start has to pass.
@@ -194,7 +200,7 @@ func (w *Worker) finish(o *Overlapped) {
 	if o.pipe != nil {
 		o.pipe.ended()
 	}
-	o.state, o.desc, o.task, o.pipe = opIdle, nil, nil, nil
+	o.state, o.desc, o.task, o.pipe, o.gather = opIdle, nil, nil, nil, nil
 	if o.op != opRead && o.op != opReadStream {
 		o.buf = nil
 	}
@@ -227,10 +233,10 @@ func (w *Worker) settle(o *Overlapped) {
 // they start and end at once waits for the next, so that no one connection
 // can keep the others waiting.
 func (w *Worker) runReady() {
-	last := w.ready.last
+	last, handovers := w.ready.last, w.heavy.handovers
 	for o := w.ready.pop(); o != nil; o = w.ready.pop() {
 		w.finish(o)
-		if o == last {
+		if o == last || w.heavy.handovers != handovers {
 			return
 		}
 	}
@@ -254,7 +260,9 @@ func (w *Worker) cancel(o *Overlapped) {
 // notify calls the handler of o. A panic in it is logged and ends there.
 func (w *Worker) notify(o *Overlapped) {
 	defer func() {
-		if w.recovered(recover()) && o.state == opIdle {
+		r := recover()
+		w.heavy.returned()
+		if w.recovered(r) && o.state == opIdle {
 			o.dropResult()
 		}
 	}()
@@ -263,7 +271,11 @@ func (w *Worker) notify(o *Overlapped) {
 
 // guard runs f; a panic in it is logged and ends there.
 func (w *Worker) guard(f func()) {
-	defer func() { w.recovered(recover()) }()
+	defer func() {
+		r := recover()
+		w.heavy.returned()
+		w.recovered(r)
+	}()
 	f()
 }
 

@@ -1,7 +1,7 @@
 // Package completiontest is the conformance suite of the completion port: what
 // every backend has to do, one subtest a row. Rows I1 to I8 are the invariants
-// of the port, rows C1 to C17 the documented behaviour of the filter SDK's
-// overlapped operations and tasks, and the others what both mean for sockets,
+// of the port, rows C1 to C20 the documented behaviour of the filter SDK's
+// overlapped operations, tasks and blocking, and the others what both mean for sockets,
 // streams, files, timers and the end of a port.
 //
 // The suite uses real sockets, pipes, FIFOs and files, and on the fake backend
@@ -51,7 +51,8 @@ func Run(t *testing.T, open func(testing.TB, completion.Options) *completion.Por
 
 func allRows() (all []row) {
 	for _, rows := range [][]row{
-		invariants, overlappedRows, fileRows, streamRows, socketRows, spliceRows, bufferRows, taskRows, shutdownRows, faultRows,
+		invariants, overlappedRows, fileRows, streamRows, socketRows, spliceRows, bufferRows, taskRows,
+		heavyRows, windowRows, fileOpRows, packetRows, shutdownRows, faultRows,
 	} {
 		all = append(all, rows...)
 	}
