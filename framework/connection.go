@@ -27,6 +27,7 @@ type Connection struct {
 	event              Event
 	attempts           attempts // to connect to a server
 	chain              []link
+	emulation          *emulation // plays the server; nil: there is one
 	values             []value
 	flows              [2]flow
 
@@ -98,7 +99,8 @@ func (c *Connection) Worker() *completion.Worker { return c.worker }
 // Client returns the client's address.
 func (c *Connection) Client() completion.Address { return c.client }
 
-// Server returns the server's address; the zero Address before one is chosen.
+// Server returns the server's address; the zero Address before one is chosen,
+// and if the connection is emulated.
 func (c *Connection) Server() completion.Address { return c.server }
 
 // Listener returns the name of the listener that accepted the connection.
@@ -193,13 +195,16 @@ func (c *Connection) Resume(dir Direction, v Verdict) error {
 // Send injects data into a direction, behind what has been sent already and
 // without asking any filter. The data must not change any more. It is
 // ErrQueueFull when more than 1 MiB would wait for the receiver, ErrBadContext
-// before the connection stands, and ErrTerminating behind the end of the stream.
+// before the connection stands and towards a server that is emulated, and
+// ErrTerminating behind the end of the stream.
 func (c *Connection) Send(dir Direction, data []byte) error {
 	switch {
 	case c.Ended():
 		return ErrTerminating
 	case c.phase != phasePump:
 		return ErrBadContext
+	case c.emulation != nil:
+		return c.emulation.send(dir, data)
 	}
 	return c.flows[dir].inject(data)
 }
@@ -246,9 +251,12 @@ func (c *Connection) pump() {
 		return
 	}
 	for i := range c.flows {
-		if !c.Ended() {
+		if !c.Ended() && c.flows[i].from != nil {
 			c.flows[i].receive()
 		}
+	}
+	if c.emulation != nil {
+		c.emulation.maySend()
 	}
 }
 

@@ -39,6 +39,13 @@
 // A filter that holds when its connection ends must still resume; the chunk is
 // valid until then. One that does not within 30 seconds is logged and given up.
 //
+// # Emulation
+//
+// A filter may play the server itself: [Connection.Emulate], in the handler of
+// ConnectTCP, puts an [Emulator] at the end of the chain, and no server is
+// connected. It is given what the client sends and answers by [Connection.Send]
+// and [Connection.CloseSend]; a [Sender] is told when it may go on sending.
+//
 // # Who calls what
 //
 // FilterInit and FilterShutdown run on the goroutine of Start and Shutdown and

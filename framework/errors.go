@@ -13,6 +13,8 @@ var (
 	ErrBadContext = errors.New("not legal in this context")
 	// ErrTerminating answers a call on a connection that is ending (FWX_E_TERMINATING).
 	ErrTerminating = errors.New("connection is terminating")
+	// ErrAlreadyEmulated answers a second Connection.Emulate (FWX_E_ALREADY_EMULATED).
+	ErrAlreadyEmulated = errors.New("connection is already emulated")
 	// ErrQueueFull answers Connection.Send when too much is waiting already.
 	ErrQueueFull = errors.New("too much data is waiting to be sent")
 )

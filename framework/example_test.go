@@ -189,6 +189,53 @@ func ExampleConnection_Go() {
 	// Output: 5 bytes
 }
 
+// counting is a filter whose clients need no server: it tells them how much they
+// have said.
+type counting struct{ shout }
+
+func (f counting) AttachToSession(*framework.Session, *framework.EventMask) (framework.SessionFilter, error) {
+	return f, nil
+}
+
+func (counting) FirewallEventHandler(ev *framework.Event) framework.Verdict {
+	if err := ev.Connection.Emulate(&counter{}); err != nil {
+		return framework.Fail(err.Error())
+	}
+	return framework.Pass
+}
+
+// counter plays the server of one connection.
+type counter struct{ n int }
+
+func (s *counter) Data(_ *framework.Connection, chunk []byte) framework.Verdict {
+	s.n += len(chunk)
+	return framework.Pass
+}
+
+func (s *counter) End(c *framework.Connection) {
+	if err := c.Send(framework.Downstream, fmt.Appendf(nil, "%d bytes, no server", s.n)); err != nil {
+		c.Reset()
+		return
+	}
+	_ = c.CloseSend() // it is open
+}
+
+// A filter that answers instead of the server, which is never connected.
+func ExampleConnection_Emulate() {
+	fw, err := framework.New(framework.Config{
+		Logger:    slog.New(slog.DiscardHandler),
+		Upstreams: []framework.UpstreamConfig{{Name: "nobody", Servers: []string{"192.0.2.1:80"}}},
+		Filters:   []framework.FilterConfig{{Name: "counter", Filter: counting{}}},
+		Listeners: []framework.ListenerConfig{{Name: "in", Listen: "127.0.0.1:0", Upstream: "nobody", Filters: []string{"counter"}}},
+	}, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	serveOnce(fw, "hello")
+	// Output: 5 bytes, no server
+}
+
 // serveOnce starts a firewall, prints what one client gets, and shuts it down.
 func serveOnce(fw *framework.Firewall, say string) {
 	ctx := context.Background()

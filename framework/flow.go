@@ -15,7 +15,7 @@ type flow struct {
 	c          *Connection
 	dir        Direction
 	state      flowState
-	from, to   *completion.Socket
+	from, to   *completion.Socket // nil: the emulator
 	recv, send *completion.Overlapped
 
 	buffer *completion.Buffer // what was received last, until it has been sent
@@ -110,6 +110,9 @@ func (s *sent) CompleteAsyncIO(_ bool, _ int, err error, _ *completion.Overlappe
 			f.drop()
 		}
 		f.push()
+		if f.from == nil {
+			c.emulation.maySend()
+		}
 	}
 	c.ending()
 }
@@ -149,6 +152,10 @@ func (f *flow) filter() {
 		if !f.judge(l, v) {
 			return
 		}
+	}
+	if f.to == nil { // the last one was the emulator
+		f.drop()
+		return
 	}
 	f.state = flowReady
 	f.push()
@@ -310,7 +317,9 @@ func (f *flow) end() {
 		f.c.end(true)
 		return
 	}
-	if err := f.to.CloseSend(); err != nil {
+	if f.to == nil {
+		f.c.emulation.end()
+	} else if err := f.to.CloseSend(); err != nil {
 		f.c.blame(fmt.Errorf("%s: shutdown: %w", f.dir, err))
 		f.severed = true
 		f.sever()

@@ -122,6 +122,10 @@ func (c *Connection) told() {
 	case AcceptedConnection:
 		c.chooseServer()
 	case ConnectTCP:
+		if c.emulation != nil {
+			c.pump()
+			return
+		}
 		c.phase = phaseConnect
 		c.connect()
 	case ConnectionTerminating:
