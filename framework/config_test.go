@@ -133,12 +133,12 @@ func TestManyMistakes(t *testing.T) {
 // checked like one of a file.
 func TestProgramMistakes(t *testing.T) {
 	config := Config{
-		Service:   ServiceConfig{Workers: -1, Backend: "iocp?"},
+		Service:   ServiceConfig{Workers: -1, Backend: "autoo"},
 		Upstreams: []UpstreamConfig{{Name: "a"}, {Servers: []string{"nothing"}}, {Name: "a", Servers: []string{"unix:x"}}},
 		Filters:   []FilterConfig{{Name: "f"}, {Name: "g", Kind: "none"}, {Name: "f", Filter: &testFilter{}}},
 		Listeners: []ListenerConfig{{Filters: []string{""}, IdleTimeout: -1}},
 	}
-	want := `service: backend: unknown backend "iocp?"; expected auto, epoll or io_uring
+	want := `service: backend: unknown backend "autoo"; did you mean "auto"?
 service: workers: wants a number from 0 to 4096, not -1
 upstream "a": servers: wants at least one server
 upstream "": name: must not be empty

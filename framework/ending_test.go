@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -131,6 +132,9 @@ func TestReset(t *testing.T) {
 // TestEarlyAnswer sees that the answer of a server arrives that ends before it
 // has read everything.
 func TestEarlyAnswer(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("not on this system: there a reset takes with it what has not been read")
+	}
 	for _, backend := range backends {
 		t.Run(backend, func(t *testing.T) {
 			answer := []byte("413 too large")

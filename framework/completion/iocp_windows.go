@@ -22,6 +22,7 @@ type iocp struct {
 	port    windows.Handle
 	packets []completionPacket
 	ready   int     // of packets
+	next    int     // of them to be dealt with
 	slots   []*slot // by the slot of the operation
 	pinner  runtime.Pinner
 	broken  bool // waiting has failed, which has been logged
@@ -137,15 +138,17 @@ func (p *iocp) take(timeout uint32) {
 }
 
 func (p *iocp) reap() {
-	n := p.ready
-	p.ready = 0
-	for i := range p.packets[:n] {
+	// A handler that blocks has the rest dealt with from within.
+	for p.next < p.ready {
+		i := p.next
+		p.next++
 		s := p.packets[i].slot
 		p.packets[i].slot = nil
 		if s != nil && s.o != nil { // nil: it says once more what the call has said, which Wine does for devices
 			p.ended(s, int(p.packets[i].bytes))
 		}
 	}
+	p.next, p.ready = 0, 0
 }
 
 func (p *iocp) wake() { _ = windows.PostQueuedCompletionStatus(p.port, 0, 0, nil) } // it has no limit but memory
