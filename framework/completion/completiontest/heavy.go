@@ -241,7 +241,7 @@ func heavyUnbalanced(r *rig) {
 func heavyOften(r *rig) {
 	rounds := 300
 	if r.kit.faulty() { // each is late
-		rounds = 30
+		rounds = 5
 	}
 	a, b := r.pair()
 	recv, send := r.op(), r.op()
