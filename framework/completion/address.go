@@ -2,6 +2,7 @@ package completion
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 )
@@ -42,4 +43,16 @@ func (a Address) String() string {
 		return unixPrefix // the unnamed end of a unix socket
 	}
 	return a.AddrPort.String()
+}
+
+// zoneIndex returns the number of the interface that an IPv6 zone names; 0: none.
+func zoneIndex(zone string) uint32 {
+	if zone == "" {
+		return 0
+	}
+	i, err := net.InterfaceByName(zone)
+	if err != nil {
+		return 0
+	}
+	return uint32(i.Index)
 }

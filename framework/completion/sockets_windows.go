@@ -3,7 +3,6 @@ package completion
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"sync"
@@ -177,17 +176,6 @@ func localAddrPort(fd int) netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return fromSockaddr(sa)
-}
-
-func zoneIndex(zone string) uint32 {
-	if zone == "" {
-		return 0
-	}
-	i, err := net.InterfaceByName(zone)
-	if err != nil {
-		return 0
-	}
-	return uint32(i.Index)
 }
 
 // setContext makes a socket that AcceptEx or ConnectEx has connected an ordinary one.

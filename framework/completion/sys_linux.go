@@ -3,7 +3,6 @@ package completion
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"syscall"
@@ -478,15 +477,4 @@ func localAddrPort(fd int) netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return fromSockaddr(sa).AddrPort
-}
-
-func zoneIndex(zone string) uint32 {
-	if zone == "" {
-		return 0
-	}
-	i, err := net.InterfaceByName(zone)
-	if err != nil {
-		return 0
-	}
-	return uint32(i.Index)
 }

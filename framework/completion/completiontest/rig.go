@@ -381,3 +381,13 @@ func (l *logs) String() string {
 	defer l.mu.Unlock()
 	return string(l.text)
 }
+
+// hook hooks a descriptor.
+func (r *rig) hook(fd int) *completion.Handle {
+	r.Helper()
+	var h *completion.Handle
+	var err error
+	r.on(func() { h, err = r.w.HookToCompletionPort(fd) })
+	r.must(err)
+	return h
+}

@@ -24,16 +24,6 @@ func (r *rig) pipe() (read, write *completion.Handle) {
 	return r.hook(fds[0]), r.hook(fds[1])
 }
 
-// hook hooks a descriptor.
-func (r *rig) hook(fd int) *completion.Handle {
-	r.Helper()
-	var h *completion.Handle
-	var err error
-	r.on(func() { h, err = r.w.HookToCompletionPort(fd) })
-	r.must(err)
-	return h
-}
-
 // openFD opens a file for hooking.
 func (r *rig) openFD(name string, flag int) int {
 	r.Helper()

@@ -37,16 +37,6 @@ func (r *rig) pipe() (read, write *completion.Handle) {
 	return r.hook(int(from)), r.hook(int(to))
 }
 
-// hook hooks a handle.
-func (r *rig) hook(fd int) *completion.Handle {
-	r.Helper()
-	var h *completion.Handle
-	var err error
-	r.on(func() { h, err = r.w.HookToCompletionPort(fd) })
-	r.must(err)
-	return h
-}
-
 // openFD opens a file for hooking.
 func (r *rig) openFD(name string, flag int) int {
 	r.Helper()
