@@ -3,11 +3,13 @@ package framework
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"fwx/framework/balance"
 	"fwx/framework/completion"
 	"fwx/framework/strict"
 )
@@ -75,6 +77,7 @@ func (n names) add(p part, what, name string) {
 // check reports what is wrong with the settings, apart from those of filters.
 func (c *Config) check(mistakes *strict.Errors) {
 	c.checkService(part{mistakes, c.Service.table, "service"})
+	c.checkAdmin(part{mistakes, c.Admin.table, "admin"})
 	upstreams, filters, listeners := make(names), make(names), make(names)
 	for i := range c.Upstreams {
 		u := &c.Upstreams[i]
@@ -114,16 +117,48 @@ func (c *Config) checkService(p part) {
 	p.duration("drain", &s.Drain, defaultDrain)
 }
 
+func (c *Config) checkAdmin(p part) {
+	if p.table.IsZero() && c.Admin.Listen == "" {
+		return
+	}
+	p.text("listen", c.Admin.Listen)
+	if c.Admin.Listen == "" {
+		return
+	}
+	address, err := completion.ParseAddress(c.Admin.Listen)
+	switch {
+	case err != nil:
+		p.errorf("listen", "%v", err)
+	case !address.IsUnix() && !address.Addr().IsLoopback() && !c.Admin.AllowRemote:
+		p.errorf("listen", "%q can be reached by other machines, and whoever reaches it may look at everything; allow_remote = true allows that", c.Admin.Listen)
+	default:
+		c.Admin.Listen = c.locate(address).String()
+	}
+}
+
 func (c *Config) checkUpstream(p part, u *UpstreamConfig) {
-	if len(u.Servers) == 0 && given[[]any](p, "servers") {
-		p.errorf("servers", "wants at least one server")
-	}
-	for i, server := range u.Servers {
-		if err := c.checkServer(server); err != nil {
-			p.errorf(fmt.Sprintf("servers[%d]", i), "%q: %v", server, err)
-		}
-	}
+	c.checkServers(p, u)
+	p.oneOf("balance", &u.Balance, "way to choose a server", balance.Balances())
+	u.checkHash(p)
 	p.duration("connect_timeout", &u.ConnectTimeout, defaultConnectTimeout)
+	p.duration("slow_start", &u.SlowStart, 0)
+	p.count("max_connections", u.MaxConnections, maxCount)
+	if u.Check != nil {
+		check := *u.Check
+		u.Check = &check // the caller's stays as it is
+		checkCheck(part{p.mistakes, check.Table, p.title + ": check"}, u.Check)
+	}
+	if u.Eject != nil {
+		eject := *u.Eject
+		u.Eject = &eject // the caller's stays as it is
+		checkEject(part{p.mistakes, eject.Table, p.title + ": eject"}, u.Eject)
+	}
+	if u.TLS != nil {
+		settings := *u.TLS
+		u.TLS = &settings // the caller's stay as they are
+		u.TLS.check(part{p.mistakes, settings.Table, p.title + ": tls"})
+		c.checkServerNames(p, u)
+	}
 }
 
 // checkServer looks at the form of an address; nothing is looked up.
@@ -146,9 +181,13 @@ func checkListener(p part, l *ListenerConfig, upstreams, filters names) {
 	if _, err := completion.ParseAddress(l.Listen); err != nil && l.Listen != "" {
 		p.errorf("listen", "%v", err)
 	}
-	if l.Protocol != "" && l.Protocol != protocolTCP {
-		p.errorf("protocol", "%v", &UnknownNameError{What: "protocol", Name: l.Protocol, Known: []string{protocolTCP}})
+	if l.Protocol == "" {
+		l.Protocol = protocolTCP
 	}
+	if known := []string{protocolTCP, protocolHTTP}; !slices.Contains(known, l.Protocol) {
+		p.errorf("protocol", "%v", &UnknownNameError{What: "protocol", Name: l.Protocol, Known: known})
+	}
+	checkHTTP(p, l, upstreams)
 	p.text("upstream", l.Upstream)
 	if l.Upstream != "" && !upstreams[l.Upstream] {
 		p.errorf("upstream", "there is no upstream %q%s", l.Upstream, strict.Suggest(l.Upstream, sortedKeys(upstreams)))
@@ -162,6 +201,14 @@ func checkListener(p part, l *ListenerConfig, upstreams, filters names) {
 		}
 	}
 	p.duration("idle_timeout", &l.IdleTimeout, defaultIdleTimeout)
+	if l.TLS != nil {
+		settings := *l.TLS
+		l.TLS = &settings // the caller's stay as they are
+		l.TLS.check(part{p.mistakes, settings.Table, p.title + ": tls"})
+		if l.Protocol == protocolHTTP {
+			l.TLS.checkHTTP(part{p.mistakes, settings.Table, p.title + ": tls"})
+		}
+	}
 }
 
 // locate returns an address with the path of a unix socket made to start from
@@ -172,3 +219,5 @@ func (c *Config) locate(a completion.Address) completion.Address {
 	}
 	return a
 }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,15 +1,10 @@
 package framework
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"math/rand"
 	"net"
-	"os"
-	"runtime"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,9 +13,6 @@ import (
 // TestChurn opens and closes many connections at random points, some by a
 // reset, through filters that hold, and sees that nothing of them is left.
 func TestChurn(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("not on this system yet: under Wine it does not end every time")
-	}
 	for _, backend := range backends {
 		t.Run(backend, func(t *testing.T) {
 			const connections, atOnce = 2000, 50
@@ -110,30 +102,8 @@ func misbehave(ctx context.Context, address string, random *rand.Rand) {
 	}
 }
 
-// reserved returns how much address space is reserved for receive buffers, in
-// kB. A worker that has all its buffers back gives it back, too.
-func reserved(t *testing.T) (sum int) {
-	t.Helper()
-	maps := must(os.Open("/proc/self/smaps"))(t)
-	defer maps.Close()
-	size := 0
-	for lines := bufio.NewScanner(maps); lines.Scan(); {
-		fields := strings.Fields(lines.Text())
-		switch {
-		case fields[0] == "Size:":
-			size = must(strconv.Atoi(fields[1]))(t)
-		case fields[0] == "VmFlags:" && strings.Contains(lines.Text(), " nr") && size > 200<<10: // those of the C library are smaller
-			sum += size
-		}
-	}
-	return sum
-}
-
 // TestReserved sees that reserved would find a buffer that is kept.
 func TestReserved(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("not on this system: /proc")
-	}
 	for _, backend := range backends {
 		t.Run(backend, func(t *testing.T) {
 			before := reserved(t)

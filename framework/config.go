@@ -8,13 +8,19 @@ import (
 	"slices"
 	"time"
 
+	"fwx/framework/balance"
+	"fwx/framework/completion"
+	"fwx/framework/store"
 	"fwx/framework/strict"
+	"fwx/framework/wire/coding"
 )
 
 // Config is what a firewall is made from: read from a file by LoadConfig, or
 // made by a host program, or both.
 type Config struct {
 	Service   ServiceConfig
+	Admin     AdminConfig
+	Store     StoreConfig
 	Upstreams []UpstreamConfig
 	Filters   []FilterConfig
 	Listeners []ListenerConfig
@@ -24,8 +30,22 @@ type Config struct {
 	// Builtin has the addresses of the servers that an upstream may name as
 	// "builtin:NAME".
 	Builtin map[string]string
+	// StoreKinds are the kinds of store that Store may name besides "memory".
+	StoreKinds []store.Kind
+	// Codings are the content codings that bodies can be decoded from besides gzip and
+	// deflate, see Exchange.DecodeBody.
+	Codings coding.Codings
 	// Logger gets what the firewall has to say; nil means slog.Default().
 	Logger *slog.Logger
+	// OnStatus is told what the service is doing, for a supervisor; nil: nobody is. It
+	// is called on the goroutine of Start, Shutdown or UpdateServiceStatus.
+	OnStatus func(ServiceStatus)
+	// OnAlert is told what an operator wants to know when it happens; nil: nobody is.
+	// It is called on a worker, whose connections wait until it returns.
+	OnAlert func(Alert)
+	// OpenPort makes the completion port; nil means completion.New. A test gives
+	// that of a machine in memory, see package fwx/framework/completion/fake.
+	OpenPort func(completion.Options) (*completion.Port, error)
 
 	mistakes strict.Errors // found by LoadConfig, reported by New with its own
 }
@@ -34,25 +54,92 @@ type Config struct {
 type ServiceConfig struct {
 	// Workers is the number of workers; 0 means one for each CPU.
 	Workers int `toml:"workers"`
-	// Backend of the completion port: "auto", "io_uring", "epoll" or "iocp".
+	// Backend of the completion port: "auto", "io_uring", "epoll", "poll" or "iocp".
 	Backend string `toml:"backend"`
 	// Drain is how long Shutdown lets connections finish; 0 means 10 s.
 	Drain time.Duration `toml:"drain"`
 	// MaxConnections bounds the connections at a time; further ones wait in the
 	// listeners' backlogs. 0 means as many as the limit of open files allows.
 	MaxConnections int `toml:"max_connections"`
+	// Watch asks the program that runs the firewall to call Reload when one of its
+	// files is saved. A file that does not say otherwise does; the firewall itself
+	// watches nothing.
+	Watch bool `toml:"watch"`
 
 	table strict.Table
+}
+
+// AdminConfig is the settings of the admin listener, which package admin serves.
+type AdminConfig struct {
+	// Listen is its address: "127.0.0.1:9901" or "unix:/path"; empty: there is none.
+	Listen string `toml:"listen,required"`
+	// AllowRemote lets Listen be an address that other machines reach. They can look,
+	// and change nothing.
+	AllowRemote bool `toml:"allow_remote"`
+	// Console lets the console evaluate Lua.
+	Console bool `toml:"console"`
+
+	table strict.Table
+}
+
+// same reports whether two admin listeners are the same.
+func (c AdminConfig) same(other AdminConfig) bool {
+	c.table, other.table = strict.Table{}, strict.Table{}
+	return c == other
+}
+
+// StoreConfig is the store of what filters share: either a Kind with its settings,
+// or a ready Store. Neither means the kind "memory" with its defaults.
+type StoreConfig struct {
+	// Kind is "memory" or one of Config.StoreKinds.
+	Kind string
+	// Table is the store's part of the configuration file.
+	Table strict.Table
+	// Store is the store itself, for a host program that made it; Kind and Table
+	// are not used then. The firewall closes it at its end.
+	Store store.Store
 }
 
 // UpstreamConfig is a set of servers.
 type UpstreamConfig struct {
 	// Name is what listeners and logs call it.
 	Name string `toml:"name,required"`
-	// Servers are taken in turn: "host:port", "[ipv6]:port", "unix:/path" or "builtin:NAME".
-	Servers []string `toml:"servers,required"`
-	// ConnectTimeout bounds each attempt to connect; 0 means 5 s.
+	// Servers are "host:port", "[ipv6]:port", "unix:/path" or "builtin:NAME".
+	Servers []string `toml:"servers"`
+	// Server are servers with settings of their own, beside Servers.
+	Server []ServerConfig `toml:"server"`
+	// Balance is how one is chosen: balance.RoundRobin, which empty means,
+	// balance.LeastConnections or balance.Hash.
+	Balance string `toml:"balance"`
+	// Hash is what balance.Hash goes by: HashAddress, the client's address, which empty
+	// means, or HashHeader and the name of a field of the request. A request without it,
+	// and what is no HTTP, goes by the address.
+	Hash string `toml:"hash"`
+	// ConnectTimeout bounds each attempt to connect, the TLS handshake included; 0 means 5 s.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
+	// MaxConnections bounds the connections to each server; 0: nothing does.
+	MaxConnections int `toml:"max_connections"`
+	// SlowStart is how long a server that joins or comes back takes to get its whole
+	// share; 0: it has it at once.
+	SlowStart time.Duration `toml:"slow_start"`
+	// Check has the servers checked; nil: they are not.
+	Check *balance.CheckConfig `toml:"check"`
+	// Eject leaves servers out for a while that keep failing; nil: it does not.
+	Eject *balance.EjectConfig `toml:"eject"`
+	// TLS is how TLS is spoken with the servers; nil: it is not.
+	TLS *UpstreamTLS `toml:"tls"`
+
+	Table strict.Table `toml:"."`
+}
+
+// ServerConfig is a server with settings of its own.
+type ServerConfig struct {
+	// Address is as in UpstreamConfig.Servers.
+	Address string `toml:"address,required"`
+	// Weight is its share, 1 to 256; 0 means 1.
+	Weight int `toml:"weight"`
+	// Backup has it chosen only when none of the others can be.
+	Backup bool `toml:"backup"`
 
 	Table strict.Table `toml:"."`
 }
@@ -63,7 +150,7 @@ type ListenerConfig struct {
 	Name string `toml:"name,required"`
 	// Listen is the address: "127.0.0.1:8080", "[::]:80" or "unix:/path".
 	Listen string `toml:"listen,required"`
-	// Protocol is "tcp".
+	// Protocol is "tcp" or "http"; empty means "tcp".
 	Protocol string `toml:"protocol"`
 	// Filters are the names of the filters that see its connections, in order.
 	Filters []string `toml:"filters"`
@@ -71,6 +158,12 @@ type ListenerConfig struct {
 	Upstream string `toml:"upstream,required"`
 	// IdleTimeout ends a connection on which nothing moves; 0 means 10 minutes.
 	IdleTimeout time.Duration `toml:"idle_timeout"`
+	// TLS is how TLS is spoken with its clients; nil: it is not.
+	TLS *ListenerTLS `toml:"tls"`
+	// HTTP is how HTTP is spoken, if that is the protocol; nil means the defaults.
+	HTTP *HTTPConfig `toml:"http"`
+	// Routes say where some requests go, if the protocol is "http".
+	Routes []RouteConfig `toml:"route"`
 
 	Table strict.Table `toml:"."`
 }
@@ -80,6 +173,7 @@ const (
 	defaultConnectTimeout = 5 * time.Second
 	defaultIdleTimeout    = 10 * time.Minute
 	protocolTCP           = "tcp"
+	protocolHTTP          = "http"
 )
 
 // filterKeys are the keys of a filter's table that do not belong to its kind.
@@ -118,14 +212,22 @@ func ParseConfig(file string, text []byte) (Config, error) {
 	}
 	var f struct {
 		Service  strict.Table     `toml:"service"`
+		Admin    strict.Table     `toml:"admin"`
+		Store    strict.Table     `toml:"store"`
 		Upstream []UpstreamConfig `toml:"upstream"`
 		Filter   []strict.Table   `toml:"filter"`
 		Listener []ListenerConfig `toml:"listener"`
 	}
 	var config Config
 	config.mistakes.Add(root.Decode(&f))
+	config.Service.Watch = true
 	config.mistakes.Add(f.Service.Decode(&config.Service))
 	config.Service.table = f.Service
+	if !f.Admin.IsZero() {
+		config.mistakes.Add(f.Admin.Decode(&config.Admin))
+		config.Admin.table = f.Admin
+	}
+	config.Store.read(f.Store, &config.mistakes)
 	config.Upstreams, config.Listeners = f.Upstream, f.Listener
 	for _, table := range f.Filter {
 		header := filterHeader{Class: ClassMiddle}
@@ -135,6 +237,14 @@ func ParseConfig(file string, text []byte) (Config, error) {
 		})
 	}
 	return config, nil
+}
+
+// limit returns how many connections there may be.
+func (s ServiceConfig) limit() int64 {
+	if s.MaxConnections == 0 {
+		return defaultConnectionLimit()
+	}
+	return int64(s.MaxConnections)
 }
 
 // upstream returns the index of the upstream of a name, -1 if there is none.

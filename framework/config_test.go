@@ -65,13 +65,33 @@ func TestMistakes(t *testing.T) {
 		{"missing name", `name = "out"`, "", `c.toml:3:1: upstream.name: required key is missing
 c.toml:13:1: listener.upstream: there is no upstream "out"`},
 		{"empty name", `name = "in"`, `name = ""`, `c.toml:11:1: listener.name: must not be empty`},
-		{"missing servers", `servers =`, `connect_timeout = "1s" #`, `c.toml:3:1: upstream.servers: required key is missing`},
+		{"missing servers", `servers =`, `connect_timeout = "1s" #`, `c.toml:3:1: upstream.servers: wants at least one server`},
 		{"no servers", `servers =`, `servers = [] #`, `c.toml:5:1: upstream.servers: wants at least one server`},
 		{"servers of a wrong type", `servers =`, `servers = "a:80" #`, `c.toml:5:1: upstream.servers: wants an array of strings, not a string`},
 		{"bad server", `"[::1]:80"`, `"[::1]"`, `c.toml:5:28: upstream.servers[1]: "[::1]": wants host:port, [ipv6]:port, unix:/path or builtin:name`},
 		{"bad port", `"[::1]:80"`, `"[::1]:0"`, `c.toml:5:28: upstream.servers[1]: "[::1]:0": port "0": wants a number from 1 to 65535`},
 		{"unknown builtin", `"builtin:demo"`, `"builtin:dmo"`, `c.toml:5:73: upstream.servers[4]: "builtin:dmo": unknown builtin server "dmo"; did you mean "demo"?`},
 		{"negative timeout", `servers =`, "connect_timeout = \"-1s\"\nservers =", `c.toml:5:1: upstream.connect_timeout: wants a positive duration, not -1s`},
+		{"a server twice", `"[::1]:80"`, `"127.0.0.1:80"`, `c.toml:5:28: upstream.servers[1]: server "127.0.0.1:80" is there already`},
+		{"a server twice, in two ways", "[[filter]]", "[[upstream.server]]\naddress = \"[::1]:80\"\n[[filter]]", `c.toml:7:1: upstream.server.address: server "[::1]:80" is there already`},
+		{"a server without an address", "[[filter]]", "[[upstream.server]]\nweight = 2\n[[filter]]", `c.toml:6:1: upstream.server.address: required key is missing`},
+		{"a bad address", "[[filter]]", "[[upstream.server]]\naddress = \"a\"\n[[filter]]", `c.toml:7:1: upstream.server.address: "a": wants host:port, [ipv6]:port, unix:/path or builtin:name`},
+		{"a weight of nothing", "[[filter]]", "[[upstream.server]]\naddress = \"a:1\"\nweight = 0\n[[filter]]", `c.toml:8:1: upstream.server.weight: wants a number from 1 to 256, not 0`},
+		{"a weight too large", "[[filter]]", "[[upstream.server]]\naddress = \"a:1\"\nweight = 257\n[[filter]]", `c.toml:8:1: upstream.server.weight: wants a number from 1 to 256, not 257`},
+		{"unknown key of a server", "[[filter]]", "[[upstream.server]]\naddress = \"a:1\"\nwight = 2\n[[filter]]", `c.toml:8:1: upstream.server.wight: unknown key; did you mean "weight"?`},
+		{"unknown balance", `servers =`, "balance = \"round-robin\"\nservers =", `c.toml:5:1: upstream.balance: unknown way to choose a server "round-robin"; did you mean "round_robin"?`},
+		{"negative slow start", `servers =`, "slow_start = \"-1s\"\nservers =", `c.toml:5:1: upstream.slow_start: wants a positive duration, not -1s`},
+		{"negative maximum", `servers =`, "max_connections = -1\nservers =", `c.toml:5:1: upstream.max_connections: wants a number from 0 to 10000000, not -1`},
+		{"unknown kind of check", "[[filter]]", "[upstream.check]\nkind = \"htp\"\n[[filter]]", `c.toml:7:1: upstream.check.kind: unknown kind of check "htp"; did you mean "http"?`},
+		{"a path for a check by TCP", "[[filter]]", "[upstream.check]\npath = \"/\"\n[[filter]]", `c.toml:7:1: upstream.check.path: is for kind = "http"`},
+		{"a bad path", "[[filter]]", "[upstream.check]\nkind = \"http\"\npath = \"health z\"\n[[filter]]", `c.toml:8:1: upstream.check.path: "health z": wants a path that begins with / and has neither spaces nor control characters`},
+		{"a bad host", "[[filter]]", "[upstream.check]\nkind = \"http\"\nhost = \"a\\r\\nb\"\n[[filter]]", `c.toml:8:1: upstream.check.host: "a\r\nb": wants a host without spaces and control characters`},
+		{"a bad status", "[[filter]]", "[upstream.check]\nkind = \"http\"\nstatus = [200, 20]\n[[filter]]", `c.toml:8:16: upstream.check.status[1]: wants a number from 100 to 599, not 20`},
+		{"a rise of nothing", "[[filter]]", "[upstream.check]\nrise = 0\n[[filter]]", `c.toml:7:1: upstream.check.rise: wants a number from 1 to 1000, not 0`},
+		{"unknown key of a check", "[[filter]]", "[upstream.check]\nintervall = \"1s\"\n[[filter]]", `c.toml:7:1: upstream.check.intervall: unknown key; did you mean "interval"?`},
+		{"a check of a wrong type", `servers =`, "check = true\nservers =", `c.toml:5:1: upstream.check: wants a table, not a boolean`},
+		{"a share too large", "[[filter]]", "[upstream.eject]\nmax_share = 101\n[[filter]]", `c.toml:7:1: upstream.eject.max_share: wants a number from 1 to 100, not 101`},
+		{"times of an ejection", "[[filter]]", "[upstream.eject]\ntime = \"1m\"\nmax_time = \"10s\"\n[[filter]]", `c.toml:8:1: upstream.eject.max_time: wants at least the 1m0s of time, not 10s`},
 		{"two upstreams", "[[filter]]", "[[upstream]]\nname = \"out\"\nservers = [\"unix:b\"]\n[[filter]]", `c.toml:7:1: upstream.name: there are two upstreams "out"`},
 		{"two filters", "[[listener]]", "[[filter]]\nname = \"f\"\nkind = \"words\"\nwords = []\n[[listener]]", `c.toml:11:1: filter.name: there are two filters "f"`},
 		{"two listeners", "[[upstream]]", "[[listener]]\nname = \"in\"\nlisten = \"127.0.0.1:0\"\nupstream = \"out\"\n[[upstream]]", `c.toml:15:1: listener.name: there are two listeners "in"`},
@@ -88,6 +108,14 @@ c.toml:13:1: listener.upstream: there is no upstream "out"`},
 		{"unknown filter", `filters = ["f"]`, `filters = ["f", "gg"]`, `c.toml:14:17: listener.filters[1]: there is no filter "gg"; expected f`},
 		{"a filter twice", `filters = ["f"]`, `filters = ["f", "f"]`, `c.toml:14:17: listener.filters[1]: filter "f" is in the list already`},
 		{"negative idle timeout", `filters =`, "idle_timeout = \"-1m\"\nfilters =", `c.toml:14:1: listener.idle_timeout: wants a positive duration, not -1m0s`},
+		{"unknown kind of store", "[service]", "[store]\nkind = \"memry\"\n[service]", `c.toml:2:1: store.kind: unknown kind of store "memry"; did you mean "memory"?`},
+		{"unknown setting of the store", "[service]", "[store]\naddress = \"x\"\n[service]", `c.toml:2:1: store.address: unknown key; expected max_entries or max_size`},
+		{"bad setting of the store", "[service]", "[store]\nmax_size = 5\n[service]", `c.toml:2:1: store.max_size: wants at least 64KiB, not 5`},
+		{"store of a wrong type", "[service]", "[store]\nmax_size = \"5 apples\"\n[service]", `c.toml:2:1: store.max_size: "5 apples" is not a size; write "64KiB", "10MB" or a number of bytes`},
+		{"admin without an address", "[service]", "[admin]\n[service]", `c.toml:1:1: admin.listen: required key is missing`},
+		{"admin for others", "[service]", "[admin]\nlisten = \"0.0.0.0:9901\"\n[service]", `c.toml:2:1: admin.listen: "0.0.0.0:9901" can be reached by other machines, and whoever reaches it may look at everything; allow_remote = true allows that`},
+		{"admin at a name", "[service]", "[admin]\nlisten = \"localhost:9901\"\n[service]", `c.toml:2:1: admin.listen: address "localhost:9901": wants ip:port, [ipv6]:port or unix:/path`},
+		{"unknown key of admin", "[service]", "[admin]\nlisten = \"127.0.0.1:0\"\nremote = true\n[service]", `c.toml:3:1: admin.remote: unknown key; expected allow_remote, console or listen`},
 		{"no listener", good[strings.Index(good, "[[listener]]"):], "", `the configuration has no [[listener]]: there is nothing to do`},
 		{"no TOML", "[service]", "[service", `c.toml:1:`},
 	}
@@ -178,9 +206,10 @@ func TestLoadConfig(t *testing.T) {
 	if config.Service.Drain != 0 || config.Listeners[0].IdleTimeout != 0 || config.Upstreams[0].ConnectTimeout != 0 {
 		t.Error("New has changed the configuration that it was given")
 	}
-	l, u, f := fw.listeners[0].config, fw.upstreams[0].config, fw.filters[0].config
+	g := fw.current.Load()
+	l, u, f := g.listeners[0].config, g.upstreams[0].config, g.filters[0].config
 	got := []any{
-		fw.config.Service.Workers, fw.config.Service.Drain, u.Name, len(u.Servers), u.ConnectTimeout,
+		g.config.Service.Workers, g.config.Service.Drain, u.Name, len(u.Servers), u.ConnectTimeout,
 		f.Name, f.Kind, f.Class, f.Dir, l.Name, l.Listen, l.Upstream, l.Filters, l.IdleTimeout,
 	}
 	want := []any{

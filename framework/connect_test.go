@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// closedPort returns an address where nobody listens.
+// closedPort returns an address where nobody listens, nor will: it is the client's in a
+// connection that stays.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	ln := must((&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0"))(t)
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Cleanup(func() { ln.Close() })
+	return dial(t, "tcp", ln.Addr().String()).LocalAddr().String()
 }
 
 // named serves its name.
@@ -47,15 +48,22 @@ func TestRoundRobin(t *testing.T) {
 func TestFailover(t *testing.T) {
 	for _, backend := range backends {
 		t.Run(backend, func(t *testing.T) {
-			good := named(t, "good")
-			config := gatewayConfig(backend, closedPort(t))
-			config.Upstreams[0].Servers = append(config.Upstreams[0].Servers, fullBacklog(t), "unix:/nowhere", good)
-			config.Upstreams[0].ConnectTimeout = 50 * time.Millisecond
-			g := startGateway(t, config)
-			for range 4 {
-				if got, err := exchange(g.dial(t), nil); err != nil || string(got) != "good" {
-					t.Errorf("got %q, %v", got, err)
-				}
+			for name, bad := range map[string]func(t *testing.T) string{
+				"refused":   closedPort,
+				"no answer": fullBacklog,
+				"no socket": func(*testing.T) string { return "unix:/nowhere" },
+			} {
+				t.Run(name, func(t *testing.T) {
+					config := gatewayConfig(backend, bad(t))
+					config.Upstreams[0].Servers = append(config.Upstreams[0].Servers, named(t, "good"))
+					config.Upstreams[0].ConnectTimeout = answered
+					g := startGateway(t, config)
+					for range 4 {
+						if got, err := exchange(g.dial(t), nil); err != nil || string(got) != "good" {
+							t.Errorf("got %q, %v", got, err)
+						}
+					}
+				})
 			}
 		})
 	}
@@ -81,19 +89,22 @@ func TestAllDown(t *testing.T) {
 	}
 }
 
+// answered is in which time a server on a busy machine answers.
+const answered = 500 * time.Millisecond
+
 func TestIdle(t *testing.T) {
 	for _, backend := range backends {
 		t.Run(backend, func(t *testing.T) {
 			f, ends := passing()
 			config := gatewayConfig(backend, serve(t, echo), f)
-			config.Listeners[0].IdleTimeout = 50 * time.Millisecond
+			config.Listeners[0].IdleTimeout = answered
 			g := startGateway(t, config)
 			c := g.dial(t)
 			must(c.Write([]byte("x")))(t)
 			if got, err := io.ReadAll(c); err != nil || string(got) != "x" {
 				t.Errorf("got %q, %v", got, err)
 			}
-			if e := ends.one(t); e != (end{Passed, "idle for 50ms", 1, 1}) {
+			if e := ends.one(t); e != (end{Passed, "idle for " + answered.String(), 1, 1}) {
 				t.Errorf("ended %+v", e)
 			}
 		})
@@ -109,11 +120,11 @@ func TestIdleHeld(t *testing.T) {
 				if dir == Downstream {
 					return Pass
 				}
-				c.Worker().AfterFunc(400*time.Millisecond, func() { resume(c, dir, Pass) })
+				c.Worker().AfterFunc(answered+100*time.Millisecond, func() { resume(c, dir, Pass) })
 				return Hold
 			}}
 			config := gatewayConfig(backend, serve(t, echo), f)
-			config.Listeners[0].IdleTimeout = 100 * time.Millisecond
+			config.Listeners[0].IdleTimeout = answered
 			g := startGateway(t, config)
 			c := g.dial(t)
 			must(c.Write([]byte("x")))(t)
@@ -182,6 +193,58 @@ func TestLimitAll(t *testing.T) {
 			}
 			for range 60 {
 				check(t, <-errs)
+			}
+		})
+	}
+}
+
+// TestLimitShared sees that several listeners do not get in more than there may be:
+// who has been accepted by another one meanwhile waits for a place.
+func TestLimitShared(t *testing.T) {
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			f, _ := passing()
+			config := gatewayConfig(backend, serve(t, echo), f)
+			config.Service.MaxConnections = 1
+			for _, name := range []string{"second", "third"} {
+				l := config.Listeners[0]
+				l.Name = name
+				config.Listeners = append(config.Listeners, l)
+			}
+			g := startGateway(t, config)
+			served := make(chan net.Conn)
+			for _, l := range config.Listeners {
+				c := dial(t, "tcp", g.ListenAddress(l.Name).String())
+				go func() {
+					if _, err := c.Write([]byte("x")); err != nil {
+						t.Error(err)
+					}
+					if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+						t.Error(err)
+					}
+					served <- c
+				}()
+			}
+			for i := range config.Listeners {
+				c := <-served
+				if n := g.lastID.Load(); n != uint64(i+1) {
+					t.Errorf("%d connections have been let in while one of them after the other was open", n)
+				}
+				if i == 0 {
+					eventually(t, "all listeners wait", func() bool {
+						waiting := 0
+						for _, l := range config.Listeners {
+							if g.log.has("limit of connections reached; further ones wait\" listener=" + l.Name) {
+								waiting++
+							}
+						}
+						return waiting == len(config.Listeners)
+					})
+					if n := g.lastID.Load(); n != 1 {
+						t.Errorf("%d connections have been let in, of 1", n)
+					}
+				}
+				c.Close()
 			}
 		})
 	}

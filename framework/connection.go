@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -23,13 +24,20 @@ type Connection struct {
 	server   completion.Address
 	started  time.Duration // on the worker's clock
 
-	internal, external *completion.Socket // the client's side, the server's
+	internal, external stream    // the client's side, the server's; nil: there is none yet
+	greeting           *greeting // with TLS; nil: the listener does not speak it
 	event              Event
+	upstream           *upstream
 	attempts           attempts // to connect to a server
-	chain              []link
+	chain              []dataLink
 	emulation          *emulation // plays the server; nil: there is one
-	values             []value
+	httpFilters        []httpLink
+	values             values
 	flows              [2]flow
+
+	origin      *Expected   // of a secondary connection
+	pending     []*Expected // secondary connections that it waits for
+	secondaries int         // those there are
 
 	phase    phase
 	handling bool // an event handler runs: data filters may be attached
@@ -46,22 +54,56 @@ type Connection struct {
 type phase uint8
 
 const (
-	phaseEvents  phase = iota // the handlers are asked
-	phaseConnect              // a server is being connected to
-	phasePump                 // data flows
-	phaseDrain                // the sockets are closed; operations and held chunks come back
-	phaseEnded                // the filters are told
+	phaseEvents   phase = iota // the handlers are asked
+	phaseGreeting              // TLS with the client begins
+	phaseConnect               // a server is being connected to
+	phasePump                  // data flows
+	phaseDrain                 // the sockets are closed; operations and held chunks come back
+	phaseEnded                 // the filters are told
 )
 
-// link is a data filter in the chain.
-type link struct {
-	filter DataFilter
+// link is a filter in a chain.
+type link[F any] struct {
+	filter F
 	owner  *filter
 	class  PriorityClass
 }
 
+type dataLink = link[DataFilter]
+
+// attached returns a chain with a filter more, behind those of its owner's class.
+func attached[F any](chain []link[F], f F, owner *filter) []link[F] {
+	i := len(chain)
+	for i > 0 && chain[i-1].class > owner.config.Class {
+		i--
+	}
+	return slices.Insert(chain, i, link[F]{f, owner, owner.config.Class})
+}
+
+// values are what filters have stored, few of them.
+type values []value
+
 type value struct {
 	key, value any
+}
+
+func (list values) get(key any) any {
+	for i := range list {
+		if list[i].key == key {
+			return list[i].value
+		}
+	}
+	return nil
+}
+
+func (list *values) set(key, v any) {
+	for i := range *list {
+		if (*list)[i].key == key {
+			(*list)[i].value = v
+			return
+		}
+	}
+	*list = append(*list, value{key, v})
 }
 
 // Outcome is how a connection went.
@@ -100,14 +142,32 @@ func (c *Connection) Worker() *completion.Worker { return c.worker }
 func (c *Connection) Client() completion.Address { return c.client }
 
 // Server returns the server's address; the zero Address before one is chosen,
-// and if the connection is emulated.
+// if none can be had, and if the connection is emulated.
 func (c *Connection) Server() completion.Address { return c.server }
+
+// LocalAddress returns the gateway's own address on the side that a direction comes
+// from (Downstream: IFWXConnection::GetExternalSocketName). It is the zero AddrPort
+// for a unix socket and where there is no socket, or none yet.
+func (c *Connection) LocalAddress(dir Direction) netip.AddrPort {
+	if side := c.side(dir); side != nil {
+		return side.LocalAddrPort()
+	}
+	return netip.AddrPort{}
+}
+
+// side returns the side that a direction comes from.
+func (c *Connection) side(dir Direction) stream {
+	if dir == Upstream {
+		return c.internal
+	}
+	return c.external
+}
 
 // Listener returns the name of the listener that accepted the connection.
 func (c *Connection) Listener() string { return c.listener.config.Name }
 
 // Upstream returns the name of the upstream that the connection goes to.
-func (c *Connection) Upstream() string { return c.listener.upstream.config.Name }
+func (c *Connection) Upstream() string { return c.upstream.config.Name }
 
 // Session returns the client's session.
 func (c *Connection) Session() *Session { return c.session }
@@ -134,25 +194,10 @@ func (c *Connection) Reason() string { return c.reason }
 func (c *Connection) Ended() bool { return c.phase >= phaseDrain }
 
 // Value returns what was stored by SetValue under a key.
-func (c *Connection) Value(key any) any {
-	for i := range c.values {
-		if c.values[i].key == key {
-			return c.values[i].value
-		}
-	}
-	return nil
-}
+func (c *Connection) Value(key any) any { return c.values.get(key) }
 
 // SetValue stores a value under a key, a filter's own object for instance.
-func (c *Connection) SetValue(key, v any) {
-	for i := range c.values {
-		if c.values[i].key == key {
-			c.values[i].value = v
-			return
-		}
-	}
-	c.values = append(c.values, value{key, v})
-}
+func (c *Connection) SetValue(key, v any) { c.values.set(key, v) }
 
 // AttachDataFilter puts a data filter into the connection's chain
 // (IFWXConnection::AttachDataFilter). Outside an event handler it is
@@ -166,12 +211,7 @@ func (c *Connection) AttachDataFilter(df DataFilter) error {
 	case df == nil:
 		return errors.New("attach of a nil data filter")
 	}
-	owner := c.listener.filters[c.event.next]
-	i := len(c.chain)
-	for i > 0 && c.chain[i-1].class > owner.config.Class {
-		i--
-	}
-	c.chain = slices.Insert(c.chain, i, link{filter: df, owner: owner, class: owner.config.Class})
+	c.chain = attached(c.chain, df, c.listener.filters[c.event.next])
 	return nil
 }
 
@@ -181,6 +221,11 @@ func (c *Connection) Close() { c.end(false) }
 
 // Reset is Close so that both sides see the connection reset.
 func (c *Connection) Reset() { c.end(true) }
+
+// KeepChunk moves the chunk of a direction out of the receive buffer that it is in, of
+// which a worker has not as many as it may have connections, and returns it. A data
+// filter may call it in Data, when it is going to answer Hold and can do with a copy.
+func (c *Connection) KeepChunk(dir Direction) []byte { return c.flows[dir].keep() }
 
 // Resume gives the verdict on a chunk that a data filter deferred by Hold. When
 // nothing is held in that direction it is ErrBadContext. The filters whose turn
@@ -243,16 +288,16 @@ func (c *Connection) pump() {
 		c.idle = c.worker.AfterFunc(timeout, c.checkIdle)
 	}
 	err := errors.Join(
-		c.flows[Upstream].open(c, Upstream, c.internal, c.external),
-		c.flows[Downstream].open(c, Downstream, c.external, c.internal),
+		c.flows[Upstream].open(c, Upstream),
+		c.flows[Downstream].open(c, Downstream),
 	)
 	if err != nil {
 		c.fail(err.Error())
 		return
 	}
 	for i := range c.flows {
-		if !c.Ended() && c.flows[i].from != nil {
-			c.flows[i].receive()
+		if !c.Ended() && c.flows[i].recv != nil {
+			c.flows[i].begin()
 		}
 	}
 	if c.emulation != nil {
@@ -264,7 +309,7 @@ func (c *Connection) pump() {
 // timer is not touched by the traffic; it looks and comes again.
 func (c *Connection) checkIdle() {
 	timeout := c.listener.config.IdleTimeout
-	if c.holder() != "" { // that is not the connection's idleness
+	if c.holder() != "" || c.secondaries > 0 { // that is not the connection's idleness
 		c.active = c.worker.Now()
 	}
 	if left := timeout - (c.worker.Now() - c.active); left > 0 {

@@ -29,15 +29,33 @@
 //
 //	FilterInit             once, in Start; the events that the filter wants
 //	AttachToSession        once a session, with the first event that it wants
-//	FirewallEventHandler   AcceptedConnection, then ConnectTCP
+//	FirewallEventHandler   AcceptedConnection, then ConnectTCP; with TLS ClientHello between them;
+//	                       of a secondary connection then EstablishedConnection
 //	Data                   each chunk
+//	End                    of the stream in a direction, if the data filter is an Ender
 //	Detach                 of the data filter: the connection has ended
 //	FirewallEventHandler   ConnectionTerminating, whatever the end was
 //	Detach                 of the session filter: the client's last connection has ended
+//	Retire                 when a Reload has put another filter in its place
 //	FilterShutdown         once, after all of it
 //
 // A filter that holds when its connection ends must still resume; the chunk is
 // valid until then. One that does not within 30 seconds is logged and given up.
+//
+// # Upstreams
+//
+// An upstream is servers that do the same; package [fwx/framework/balance] chooses one
+// for each connection, and looks after their health. When none can be had a filter may
+// still play one; Connection.Server is the zero Address in its ConnectTCP then.
+//
+// # Generations
+//
+// [Firewall.Reload] replaces the configuration while the service runs. What was made
+// from one configuration is a generation. Connections keep the generation that they
+// began with; a listener whose address stays keeps its socket, so none is refused.
+// Filters that are the same in both are carried over, and a session filter sees the
+// connections of all generations that have its filter. The others are retired, and
+// shut down when the last connection of the last generation that has them has ended.
 //
 // # Emulation
 //
@@ -45,6 +63,29 @@
 // ConnectTCP, puts an [Emulator] at the end of the chain, and no server is
 // connected. It is given what the client sends and answers by [Connection.Send]
 // and [Connection.CloseSend]; a [Sender] is told when it may go on sending.
+//
+// # TLS
+//
+// A listener with a [ListenerTLS] terminates TLS or passes it through. When the client's
+// first message is there, filters are told ClientHello, and may decide which of the two
+// is done ([Connection.SetTLSMode]) and where the connection goes
+// ([Connection.SetUpstream]); [Connection.TLS] is what is known. The handshake follows,
+// on a goroutine that ends with it, and then ConnectTCP. With an [UpstreamTLS] TLS is
+// spoken with the servers. Data filters see what is in TLS that is terminated. A side of
+// a connection that speaks TLS is a tlsstream.Stream, one that does not a
+// completion.Socket; for the flows between them it is the same.
+//
+// # Secondary connections
+//
+// Some protocols announce in one connection that another will come: FTP one for the
+// data. A filter that reads this calls [Connection.Expect], which has the gateway
+// listen for the one that will come, from the client or from the server, and puts
+// the address, [Expected.Address], in place of the one that was announced. Nobody but
+// the peer may connect. The connection goes to where the [Expectation] says, on the
+// worker of its parent, in its session, through the filters of its listener: those
+// that ask for all connections in their masks, and the one that has expected it,
+// which is told EstablishedConnection. What is still expected when the parent ends is
+// cancelled; a secondary connection that stands goes on.
 //
 // # Who calls what
 //
@@ -65,4 +106,9 @@
 // is a [Factory]: the settings of the kind, decoded strictly, and a function
 // that makes the filter. A program that needs no file gives its filters by
 // value, as FilterConfig.Filter.
+//
+// # Tests
+//
+// A program tests its filters on a machine in memory, whose time passes when the test
+// says so: package fwx/framework/completion/fake, and OpenPort of [Config].
 package framework

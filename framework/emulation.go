@@ -37,14 +37,16 @@ type emulation struct {
 }
 
 // Emulate lets an emulator play the server (IFWXConnection::EmulateForConnect).
-// It is legal in the handler of ConnectTCP, anywhere else ErrBadContext; a
-// second one is ErrAlreadyEmulated. Connection.Server is the zero Address then,
+// It is legal in the handler of ConnectTCP, anywhere else ErrBadContext, and so for
+// a connection that comes from the server; a second one is ErrAlreadyEmulated. Connection.Server is the zero Address then,
 // and Connection.Bytes counts downstream what the emulator sends.
 func (c *Connection) Emulate(e Emulator) error {
 	switch {
 	case c.Ended():
 		return ErrTerminating
 	case !c.handling || c.event.Type != ConnectTCP:
+		return ErrBadContext
+	case c.external != nil: // a server has connected
 		return ErrBadContext
 	case c.emulation != nil:
 		return ErrAlreadyEmulated
@@ -53,7 +55,7 @@ func (c *Connection) Emulate(e Emulator) error {
 	}
 	owner := c.listener.filters[c.event.next]
 	c.emulation = &emulation{c: c, emulator: e, owner: owner}
-	c.chain = append(c.chain, link{filter: c.emulation, owner: owner, class: classEmulator})
+	c.chain = append(c.chain, dataLink{filter: c.emulation, owner: owner, class: classEmulator})
 	c.server = completion.Address{}
 	return nil
 }
@@ -93,6 +95,16 @@ func (e *emulation) send(dir Direction, data []byte) error {
 	return err
 }
 
+// offer sends data to the client through the data filters, when nothing else is on its
+// way: the emulator is told by MaySend when it has gone, or was dropped. The buffer, if
+// there is one, is what the data is in, and given back then.
+func (e *emulation) offer(data []byte, b *completion.Buffer) {
+	f := &e.c.flows[Downstream]
+	f.bytes += uint64(len(data))
+	f.chunk, f.buffer, f.next = data, b, 1 // behind the emulator
+	f.filter()
+}
+
 // Data is told a chunk that the data filters have let pass.
 func (e *emulation) Data(c *Connection, _ Direction, chunk []byte) Verdict {
 	return e.emulator.Data(c, chunk)
@@ -111,7 +123,7 @@ func (e *emulation) end() { e.call(e.emulator.End) }
 // maySend tells the emulator that nothing waits for the client.
 func (e *emulation) maySend() {
 	f := &e.c.flows[Downstream]
-	if s, ok := e.emulator.(Sender); ok && !e.c.Ended() && f.state == flowIdle && !f.send.InFlight() {
+	if s, ok := e.emulator.(Sender); ok && !e.c.Ended() && f.state == flowIdle && f.send == nil {
 		e.call(s.MaySend)
 	}
 }

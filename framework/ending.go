@@ -1,32 +1,36 @@
 package framework
 
-import (
-	"errors"
-
-	"fwx/framework/completion"
-)
-
 // settling is a connection as the task that settles its end.
 type settling Connection
 
 // deny ends the connection because a filter refused it.
 func (c *Connection) deny(filter, reason string) {
+	c.denied(filter, reason)
+	c.end(true)
+}
+
+// denied notes and logs a denial.
+func (c *Connection) denied(filter, reason string) {
 	if c.outcome == Passed {
 		c.outcome, c.reason = Denied, reason
 	}
 	c.fw.logger.Info("connection denied", "connection", c.id, "client", c.client.String(),
 		"listener", c.Listener(), "filter", filter, "reason", reason)
-	c.end(true)
 }
 
 // fail ends the connection because of an error.
 func (c *Connection) fail(reason string) {
+	c.failed(reason)
+	c.end(true)
+}
+
+// failed notes and logs an error.
+func (c *Connection) failed(reason string) {
 	if c.outcome == Passed {
 		c.outcome, c.reason = Failed, reason
 	}
 	c.fw.logger.Warn("connection failed", "connection", c.id, "client", c.client.String(),
 		"listener", c.Listener(), "reason", reason)
-	c.end(true)
 }
 
 // broke ends the connection because one side broke it off, and lets the other
@@ -43,10 +47,10 @@ func (c *Connection) blame(err error) {
 	}
 }
 
-// abort ends the connection because the service ends.
-func (c *Connection) abort() {
+// abort ends the connection because it would last too long.
+func (c *Connection) abort(reason error) {
 	if !c.Ended() {
-		c.broke(errors.New("the service was shut down"))
+		c.broke(reason)
 	}
 }
 
@@ -58,7 +62,10 @@ func (c *Connection) end(reset bool) {
 	}
 	c.phase = phaseDrain
 	c.attempts.cancel()
-	for _, s := range []*completion.Socket{c.internal, c.external} {
+	for len(c.pending) > 0 {
+		c.pending[0].Cancel()
+	}
+	for _, s := range [...]stream{c.internal, c.external} {
 		if s == nil || s.Closed() {
 			continue
 		}
@@ -108,6 +115,7 @@ func (c *Connection) drained() {
 	for i := range c.flows {
 		c.flows[i].release()
 	}
+	c.attempts.release()
 	c.duration = c.worker.Now() - c.started
 	c.phase = phaseEnded
 	c.limit.Reset(c.fw.patience)
@@ -116,7 +124,7 @@ func (c *Connection) drained() {
 
 // busy reports whether something of the connection is in flight or held.
 func (c *Connection) busy() bool {
-	return c.handling || c.event.held || c.attempts.inFlight() || c.flows[Upstream].busy() || c.flows[Downstream].busy()
+	return c.handling || c.event.held || c.greeting.busy() || c.attempts.inFlight() || c.flows[Upstream].busy() || c.flows[Downstream].busy()
 }
 
 // detach tells the filters that hold something once that the connection has ended.
@@ -141,8 +149,13 @@ func (c *Connection) detach() {
 // gone is the end: nothing refers to the connection any more.
 func (c *Connection) gone() {
 	c.limit.Stop()
-	c.fw.sessions.close(c.session)
-	c.fw.closed(c)
+	if p := c.Parent(); p != nil {
+		p.secondaries--
+	}
+	c.fw.sessions.close(c.session, c.listener.generation)
+	delete(c.load().connections, c)
+	c.listener.ended[c.outcome].Add(c.worker.Index(), 1)
+	c.listener.generation.uncount(c.worker)
 }
 
 // guard calls a filter; a panic in it is logged and ends there.
@@ -158,6 +171,8 @@ func (c *Connection) guard(f *filter, call func()) {
 // timedOut is called when a phase has lasted too long.
 func (c *Connection) timedOut() {
 	switch c.phase {
+	case phaseGreeting:
+		c.greetingTimedOut()
 	case phaseConnect:
 		c.attempts.cancel()
 	case phasePump:
@@ -188,7 +203,10 @@ func (c *Connection) abandon() {
 		_ = c.event.Resume(Pass) // ErrBadContext: nothing is held
 		return
 	}
-	c.event.held = false
+	if c.event.held {
+		c.event.held = false
+		c.unhold()
+	}
 	for i := range c.flows {
 		c.flows[i].abandon()
 	}

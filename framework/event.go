@@ -1,5 +1,7 @@
 package framework
 
+import "time"
+
 // EventMask is a set of event types, with the bits of the SDK's
 // FwxFilterHookEvents.dwGlobalEvents.
 type EventMask uint32
@@ -7,9 +9,9 @@ type EventMask uint32
 // The event types.
 const (
 	// ConnectTCP: a client's connection is about to be connected to a server
-	// (fwx_Connect_Tcp). Connection.Server is known; should it not answer, another
-	// server of the same upstream is taken without asking again. Data filters may
-	// be attached.
+	// (fwx_Connect_Tcp). Connection.Server is known, unless there is none to be had;
+	// should it not answer, another server of the same upstream is taken without
+	// asking again. Data filters may be attached.
 	ConnectTCP EventMask = 0x001
 	// AcceptedConnection: a client has connected to a listener
 	// (fwx_AcceptedConnection). No server has been chosen yet. Data filters may be attached.
@@ -18,6 +20,21 @@ const (
 	// It comes once for each connection to every filter attached to the
 	// session, whatever the end was. It never causes an attach and cannot be denied.
 	ConnectionTerminating EventMask = 0x100
+	// EstablishedConnection: a connection that was expected stands, and its data
+	// will flow (fwx_EstablishedConnection). It is told to the filter that
+	// Expectation.Filter names, whatever its mask is, and to no other. Data filters
+	// may be attached.
+	EstablishedConnection EventMask = 0x200
+	// ClientHello: a client has begun TLS on a listener with TLS. It comes behind
+	// AcceptedConnection, before the handshake and before a server is chosen;
+	// Connection.TLS has what the client offers. The handler may decide by
+	// Connection.SetTLSMode and SetUpstream how it goes on; a denial is told to the
+	// client by an alert. The SDK has no such event.
+	ClientHello EventMask = 0x00010000
+	// AssociatedProtocolsAllConnections in a mask asks for the events of secondary
+	// connections, too (fwxAssociatedProtocolsAllConnections). Without it a filter
+	// is told those of primary connections only.
+	AssociatedProtocolsAllConnections EventMask = 0x02000000
 )
 
 // String names a single event type for logs.
@@ -29,20 +46,27 @@ func (m EventMask) String() string {
 		return "accepted"
 	case ConnectionTerminating:
 		return "terminating"
+	case EstablishedConnection:
+		return "established"
+	case ClientHello:
+		return "client hello"
+	default:
+		return "events"
 	}
-	return "events"
 }
 
 // Event is something that a session filter is told (FwxFirewallEvent).
 type Event struct {
 	// Type is one of the event types.
 	Type EventMask
+	held bool // a handler answered Hold
+
 	// Connection is the connection that it concerns.
 	Connection *Connection
 
-	next    int    // the session filter whose turn it is
-	held    bool   // a handler answered Hold
-	handler string // name of the filter whose handler runs or holds
+	next    int           // the session filter whose turn it is
+	since   time.Duration // when a handler answered Hold, on the worker's clock
+	handler string        // name of the filter whose handler runs or holds
 }
 
 // Resume gives the verdict that a handler deferred by Hold. It must be called
@@ -54,6 +78,7 @@ func (ev *Event) Resume(v Verdict) error {
 		return ErrBadContext
 	}
 	ev.held = false
+	ev.Connection.unhold()
 	ev.Connection.eventVerdict(ev, v)
 	return nil
 }

@@ -1,6 +1,10 @@
 package framework
 
-import "context"
+import (
+	"context"
+	"crypto/sha256"
+	"os"
+)
 
 // Filter is a filter of the service (IFWXFilter). One object serves all
 // sessions; its methods are called on any worker, and from FilterInit's return
@@ -8,8 +12,8 @@ import "context"
 type Filter interface {
 	// FilterInit makes the filter ready and returns the events it wants to
 	// see. It runs on a goroutine of its own before the first connection is
-	// accepted and may block. An error refuses the start of the service; a
-	// filter that can be done without returns no events instead.
+	// accepted and may block. An error refuses the start of the service, or the
+	// new configuration; a filter that can be done without returns no events instead.
 	FilterInit(fw *Firewall) (EventMask, error)
 	// AttachToSession returns the filter's object for a session. It is called
 	// once for each session, on the first event that matches the mask. The
@@ -31,8 +35,16 @@ type SessionFilter interface {
 // one connection is called on its worker, one call at a time.
 type DataFilter interface {
 	// Data is given a chunk and answers with any verdict. The chunk must not be
-	// changed, and is valid until the verdict has been given, after a Hold too.
+	// changed, which the race detector's build checks, and is valid until the verdict has been given, after a Hold too.
 	Data(c *Connection, dir Direction, chunk []byte) Verdict
+}
+
+// Ender is a data filter that wants to know when the stream in a direction has
+// ended, as one does that keeps a part of what it was given. What it answers with
+// Replace goes on before the end; Pass and Drop say that there is nothing. It is
+// told once for each direction, unless the connection ends first.
+type Ender interface {
+	End(c *Connection, dir Direction) Verdict
 }
 
 // Detacher is a session or data filter that wants to know when its session or
@@ -45,9 +57,38 @@ type Interrupter interface{ Interrupt(c *Connection) }
 
 // FilterShutdowner is a filter that has something to end with the service
 // (IFWXFilter::FilterShutdown). It is called after the last connection, on a
-// goroutine of its own, also when FilterInit has failed.
+// goroutine of its own, also when FilterInit has failed. Its context lasts 60
+// seconds; Firewall.UpdateServiceStatus prolongs it.
 type FilterShutdowner interface {
 	FilterShutdown(ctx context.Context) error
+}
+
+// Retirer is a filter that wants to know when it is replaced: a Reload has made
+// another one for new connections. It is called on the goroutine of Reload and should
+// not wait. The filter goes on with the connections that it sees; FilterShutdown is
+// called when the last of them has ended.
+type Retirer interface{ Retire() }
+
+// FileUser is a filter that is made from files. Reload makes it anew when one of them
+// has changed.
+type FileUser interface {
+	// Files returns the files that have been read so far. It may be called at any time.
+	Files() []File
+}
+
+// File is a file that a filter has read.
+type File struct {
+	Path string
+	Sum  [sha256.Size]byte // of what was read; zero: it could not be
+}
+
+// changed reports whether the file is not what it was.
+func (f File) changed() bool {
+	content, err := os.ReadFile(f.Path)
+	if err != nil {
+		return f.Sum != [sha256.Size]byte{}
+	}
+	return sha256.Sum256(content) != f.Sum
 }
 
 // PriorityClass is the place of a data filter in the chain

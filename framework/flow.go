@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -12,24 +13,28 @@ import (
 // other side, and only then receives again. A slow receiver or a filter that
 // holds a chunk thereby slows down the sender, and nothing piles up.
 type flow struct {
-	c          *Connection
-	dir        Direction
-	state      flowState
-	from, to   *completion.Socket // nil: the emulator
-	recv, send *completion.Overlapped
+	c       *Connection
+	dir     Direction
+	state   flowState
+	over    bool  // the sender has ended the stream
+	severed bool  // the receiver takes nothing any more
+	full    uint8 // buffers in a row that were received full
+
+	recv *completion.Overlapped // nil: the emulator sends
+	send *completion.Overlapped // lent by the worker while something is being sent
 
 	buffer *completion.Buffer // what was received last, until it has been sent
 	chunk  []byte             // the buffer's content, or what a filter replaced it by
+	seal   seal               // of the chunk, while a filter has it
 	next   int                // how many filters have let the chunk pass
+	told   int                // how many know that the stream has ended
+	held   time.Duration      // since when a filter keeps the chunk, on the worker's clock
 	bytes  uint64             // received
 
 	pipe *completion.Pipe // has the chunk, when it is spliced
-	full int              // buffers in a row that were received full
 
 	injected [][]byte // by filters, to be sent before the chunk
 	waiting  int      // bytes in injected
-
-	severed bool // the receiver takes nothing any more
 }
 
 type flowState uint8
@@ -49,17 +54,22 @@ const (
 // maxInjected bounds the bytes that filters may inject ahead of the receiver.
 const maxInjected = 1 << 20
 
-// open prepares the flow between two sockets.
-func (f *flow) open(c *Connection, dir Direction, from, to *completion.Socket) error {
-	f.c, f.dir, f.from, f.to = c, dir, from, to
-	f.recv, f.send = c.worker.CreateOverlapped(), c.worker.CreateOverlapped()
-	if err := f.recv.SetNotificationInterface((*received)(f), nil); err != nil {
-		return err
+// open prepares the flow of a connection whose sides are known.
+func (f *flow) open(c *Connection, dir Direction) error {
+	f.c, f.dir = c, dir
+	if f.from() == nil {
+		return nil
 	}
-	return f.send.SetNotificationInterface((*sent)(f), nil)
+	f.recv = c.worker.CreateOverlapped()
+	return f.recv.SetNotificationInterface((*received)(f), nil)
 }
 
-// received and sent are the flow as the notification of its two operations.
+// from returns the side that the flow comes from, and to the one that it goes to;
+// nil: it is the emulator.
+func (f *flow) from() stream { return f.c.side(f.dir) }
+func (f *flow) to() stream   { return f.c.side(1 - f.dir) }
+
+// received and sent are the flow as the notification of its operations.
 type (
 	received flow
 	sent     flow
@@ -79,11 +89,11 @@ func (r *received) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.O
 		c.broke(fmt.Errorf("%s: receive: %w", f.dir, err))
 	case bytes == 0:
 		f.release() // of the pipe
-		f.state = flowEnding
-		f.push()
+		f.over = true
+		f.finish()
 	default:
 		c.active = c.worker.Now()
-		f.bytes += uint64(bytes)
+		f.count(bytes)
 		f.weigh(f.buffer)
 		f.next = 0
 		if f.buffer != nil {
@@ -95,9 +105,11 @@ func (r *received) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.O
 }
 
 // CompleteAsyncIO receives again after the chunk has been sent.
-func (s *sent) CompleteAsyncIO(_ bool, _ int, err error, _ *completion.Overlapped, _ any) {
+func (s *sent) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overlapped, _ any) {
 	f := (*flow)(s)
 	c := f.c
+	f.send = nil
+	c.giveBack(o)
 	switch {
 	case c.Ended():
 	case err != nil:
@@ -106,24 +118,54 @@ func (s *sent) CompleteAsyncIO(_ bool, _ int, err error, _ *completion.Overlappe
 		f.push()
 	default:
 		c.active = c.worker.Now()
-		if f.state == flowSending {
+		offered := f.state == flowSending
+		if offered {
 			f.drop()
 		}
 		f.push()
-		if f.from == nil {
+		if f.recv == nil && !offered { // otherwise it was told
 			c.emulation.maySend()
 		}
 	}
 	c.ending()
 }
 
+// begin takes what was received before there was a flow, if anything was, and
+// receives.
+func (f *flow) begin() {
+	if f.dir == Upstream {
+		f.chunk = f.c.early()
+	}
+	if f.chunk == nil {
+		f.receive()
+		return
+	}
+	f.count(len(f.chunk))
+	f.filter()
+}
+
+// count counts what was received.
+func (f *flow) count(n int) {
+	f.bytes += uint64(n)
+	f.c.listener.bytes[f.dir].Add(f.c.worker.Index(), float64(n))
+}
+
 // receive asks for the next chunk.
 func (f *flow) receive() {
+	if f.recv == nil { // the emulator sends when it is told that it may
+		f.state = flowIdle
+		f.c.emulation.maySend()
+		return
+	}
+	if f.over {
+		f.finish()
+		return
+	}
 	f.state = flowReceiving
 	if f.splice() {
 		return
 	}
-	if err := f.from.Recv(f.recv); err != nil {
+	if err := f.from().Recv(f.recv); err != nil {
 		f.state = flowIdle
 		f.c.fail(fmt.Sprintf("%s: receive: %v", f.dir, err))
 	}
@@ -131,7 +173,7 @@ func (f *flow) receive() {
 
 // link returns the filter whose turn it is: the chain runs from the client to
 // the server, so the other direction goes through it backwards.
-func (f *flow) link() *link {
+func (f *flow) link() *dataLink {
 	if f.dir == Upstream {
 		return &f.c.chain[f.next]
 	}
@@ -147,13 +189,14 @@ func (f *flow) filter() {
 		v := f.ask(l)
 		if v.kind == verdictHold { // also if the filter has ended the connection: it may still use the chunk
 			f.state = flowHeld
+			f.held = f.c.hold()
 			return
 		}
 		if !f.judge(l, v) {
 			return
 		}
 	}
-	if f.to == nil { // the last one was the emulator
+	if f.to() == nil { // the last one was the emulator
 		f.drop()
 		return
 	}
@@ -161,15 +204,59 @@ func (f *flow) filter() {
 	f.push()
 }
 
-// ask calls a data filter; a panic in it makes the connection fail.
-func (f *flow) ask(l *link) (v Verdict) {
+// finish tells the filters one after the other that the stream has ended. What
+// one of them has kept goes on to those behind it, and is sent, before the next
+// is told; the end comes behind all of it.
+func (f *flow) finish() {
+	for f.told < len(f.c.chain) {
+		f.next = f.told
+		f.told++
+		l := f.link()
+		f.state = flowAsking
+		v := f.ask(l)
+		if v.kind == verdictHold {
+			f.state = flowHeld
+			return
+		}
+		if !f.judge(l, v) {
+			return
+		}
+		if f.chunk != nil {
+			f.filter()
+			return
+		}
+	}
+	f.state = flowEnding
+	f.push()
+}
+
+// ask calls a data filter, with the chunk or else the end; a panic in it makes the
+// connection fail.
+func (f *flow) ask(l *dataLink) (v Verdict) {
+	f.seal = sealOf(f.chunk)
 	defer func() {
 		if r := recover(); r != nil {
 			f.c.panicked(l.owner.config.Name, r)
 			v = Fail("it panicked")
 		}
 	}()
+	if f.over && f.chunk == nil {
+		if e, ok := l.filter.(Ender); ok {
+			return e.End(f.c, f.dir)
+		}
+		return Pass
+	}
 	return l.filter.Data(f.c, f.dir, f.chunk)
+}
+
+// keep moves the chunk out of the receive buffer.
+func (f *flow) keep() []byte {
+	if f.state == flowAsking && f.buffer != nil {
+		f.chunk = bytes.Clone(f.chunk)
+		f.buffer.Release()
+		f.buffer = nil
+	}
+	return f.chunk
 }
 
 // resume goes on with a chunk after a Hold.
@@ -177,8 +264,13 @@ func (f *flow) resume(v Verdict) error {
 	switch f.state {
 	case flowHeld:
 		f.state = flowAsking
+		f.c.unhold()
 		f.c.active = f.c.worker.Now()
-		if f.judge(f.link(), v) {
+		switch {
+		case !f.judge(f.link(), v):
+		case f.over && f.chunk == nil: // it had kept nothing
+			f.finish()
+		default:
 			f.filter()
 		}
 		return nil
@@ -196,16 +288,21 @@ func (f *flow) resume(v Verdict) error {
 func (f *flow) abandon() {
 	if f.state == flowHeld {
 		f.state = flowAbandoned
+		f.c.unhold()
 	}
 }
 
 // judge carries out the verdict on the chunk; false if it goes no further.
-func (f *flow) judge(l *link, v Verdict) bool {
+func (f *flow) judge(l *dataLink, v Verdict) bool {
 	name := l.owner.config.Name
 	switch {
 	case f.c.Ended(): // meanwhile, or by the filter itself
 		f.state = flowIdle
 		f.c.settle()
+	case f.seal.broken(f.chunk):
+		f.state = flowIdle
+		f.release()
+		f.c.fail(fmt.Sprintf("filter %q: it has changed the chunk", name))
 	case v.kind == verdictPass:
 		f.next++
 		return true
@@ -222,6 +319,7 @@ func (f *flow) judge(l *link, v Verdict) bool {
 	default:
 		f.state = flowIdle
 		f.release()
+		f.c.failedBy(name)
 		f.c.fail(fmt.Sprintf("filter %q: %s", name, v.reason))
 	}
 	return false
@@ -237,7 +335,7 @@ func (f *flow) drop() {
 // ready, and at the end of the stream the end.
 func (f *flow) push() {
 	switch {
-	case f.send.InFlight() || f.c.Ended():
+	case f.send != nil || f.c.Ended():
 	case f.severed:
 		f.sever()
 	case len(f.injected) > 0:
@@ -256,13 +354,18 @@ func (f *flow) push() {
 
 // transmit sends data, or without any what is in the pipe.
 func (f *flow) transmit(data []byte) {
-	var err error
-	if data == nil {
-		err = f.to.SpliceOut(f.send, f.pipe)
-	} else {
-		err = f.to.Send(f.send, data)
+	o, err := f.c.lend((*sent)(f))
+	switch {
+	case err != nil:
+	case data == nil:
+		err = f.to().(*completion.Socket).SpliceOut(o, f.pipe) //nolint:forcetypeassert // splice has looked
+	default:
+		err = f.to().Send(o, data)
 	}
-	if err != nil {
+	if err == nil {
+		f.send = o
+	} else {
+		f.c.giveBack(o)
 		if f.state == flowSending {
 			f.state = flowIdle // otherwise it is an injected one that failed, and the state is that of the chunk
 		}
@@ -317,9 +420,9 @@ func (f *flow) end() {
 		f.c.end(true)
 		return
 	}
-	if f.to == nil {
+	if to := f.to(); to == nil {
 		f.c.emulation.end()
-	} else if err := f.to.CloseSend(); err != nil {
+	} else if err := to.CloseSend(); err != nil {
 		f.c.blame(fmt.Errorf("%s: shutdown: %w", f.dir, err))
 		f.severed = true
 		f.sever()
@@ -346,5 +449,5 @@ func (f *flow) release() {
 
 // busy reports whether something of the flow is in flight or held.
 func (f *flow) busy() bool {
-	return f.state == flowHeld || f.state == flowAsking || f.recv != nil && (f.recv.InFlight() || f.send.InFlight())
+	return f.state == flowHeld || f.state == flowAsking || f.send != nil || f.recv != nil && f.recv.InFlight()
 }

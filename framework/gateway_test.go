@@ -143,8 +143,11 @@ func serveOn(t *testing.T, network, address string, handle func(c net.Conn)) str
 	serving.Go(func() {
 		for {
 			c, err := ln.Accept()
-			if err != nil {
+			if errors.Is(err, net.ErrClosed) {
 				return
+			}
+			if err != nil {
+				continue // of a client that has gone again, which Wine tells of
 			}
 			_ = c.SetDeadline(time.Now().Add(patience)) // it is open
 			serving.Go(func() {
@@ -236,6 +239,7 @@ type testFilter struct {
 	onData     func(c *Connection, dir Direction, chunk []byte) Verdict
 	onDetach   func() // of the session
 	onGone     func() // the data filter's Detach
+	onRetire   func()
 	onShutdown func(ctx context.Context) error
 
 	attached, detached, gone, ended atomic.Int64
@@ -257,6 +261,12 @@ func (f *testFilter) FilterInit(fw *Firewall) (EventMask, error) {
 		return 0, nil
 	default:
 		return f.mask, nil
+	}
+}
+
+func (f *testFilter) Retire() {
+	if f.onRetire != nil {
+		f.onRetire()
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 func TestMain(m *testing.M) { fwxtest.VerifyMain(m) }
 
 // patience is how long a test waits for what must come.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // backends are those that every test with a socket runs on.
 var backends = completion.Backends()

@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -57,6 +58,47 @@ func (r *Registry) Factories() []Factory {
 		return 1
 	})
 	return list
+}
+
+// make makes a filter of the kind that a configuration asks for.
+func (r *Registry) make(fc FilterConfig) (Filter, error) {
+	if fc.Kind == "" {
+		if given[string](part{table: fc.Table}, "kind") {
+			return nil, fc.Errorf("kind", "neither a kind nor a filter")
+		}
+		return nil, nil // reported as a missing key
+	}
+	var factory Factory
+	if r != nil {
+		factory = r.factories[fc.Kind]
+	}
+	if factory.New == nil {
+		var known []string
+		for _, f := range r.Factories() {
+			known = append(known, f.Kind)
+		}
+		return nil, fc.Errorf("kind", "%v", &UnknownNameError{What: "kind of filter", Name: fc.Kind, Known: known})
+	}
+	var settings any = new(struct{})
+	if factory.Settings != nil {
+		settings = factory.Settings()
+	}
+	if err := fc.Table.Without(filterKeys...).Decode(settings); err != nil {
+		return nil, err
+	}
+	instance, err := factory.New(fc, settings)
+	if err == nil && instance == nil {
+		err = fmt.Errorf("kind %q made no filter", fc.Kind)
+	}
+	if err != nil {
+		var placed *strict.Error
+		var several strict.Errors
+		if errors.As(err, &placed) || errors.As(err, &several) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("filter %q: %w", fc.Name, err)
+	}
+	return instance, nil
 }
 
 // FilterConfig is a filter as a configuration names it: either a Kind with its

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // TestChunkShared is row C25: the filters of a chain see the same memory, and
@@ -190,6 +191,63 @@ func TestShutdownWaits(t *testing.T) {
 			check(t, <-ended)
 			if !done.Load() || f.ended.Load() != 1 {
 				t.Errorf("the callback has ended: %t; ends told: %d", done.Load(), f.ended.Load())
+			}
+		})
+	}
+}
+
+// TestOkToTerminate is row C44: a filter that holds the end of a stream delays the
+// end of the connection until it resumes, or until the end of the service.
+func TestOkToTerminate(t *testing.T) {
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			for _, late := range []bool{false, true} {
+				asked := make(chan *Connection, 2)
+				k := &keeper{end: func(_ *keeper, c *Connection, dir Direction) Verdict {
+					if dir == Upstream {
+						return Pass
+					}
+					asked <- c
+					return Hold
+				}}
+				var ends ends
+				f := &testFilter{onEvent: func(ev *Event) Verdict {
+					if ev.Type == ConnectTCP {
+						if err := ev.Connection.AttachDataFilter(k); err != nil {
+							return Fail(err.Error())
+						}
+					}
+					return ends.event(ev)
+				}}
+				g := newGateway(t, gatewayConfig(backend, serve(t, echo), f))
+				g.patience = time.Millisecond
+				check(t, g.Start(t.Context()))
+				client := g.dial(t)
+				check(t, client.CloseWrite()) // and then the server ends its stream, too
+				c := <-asked
+				if late {
+					ctx, cancel := context.WithCancel(t.Context())
+					cancel()
+					check(t, g.Shutdown(ctx))
+					wantReset(t, client)
+					if !g.log.has("a connection that has ended is kept") || ends.one(t).outcome != Failed {
+						t.Errorf("ended %+v", ends.one(t))
+					}
+					continue
+				}
+				check(t, c.Worker().Call(func() {
+					if c.Ended() || c.holder() != "a" {
+						t.Errorf("ended: %t; kept by %q", c.Ended(), c.holder())
+					}
+					resume(c, Downstream, Replace([]byte("last words")))
+				}))
+				if got, err := io.ReadAll(client); err != nil || string(got) != "last words" {
+					t.Errorf("got %q, %v", got, err)
+				}
+				if e := ends.one(t); e.outcome != Passed {
+					t.Errorf("ended %+v", e)
+				}
+				check(t, g.Shutdown(t.Context()))
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"sync"
 )
 
@@ -13,20 +14,26 @@ type Session struct {
 	client netip.Addr
 	fw     *Firewall
 
-	connections int // guarded by the table's lock
+	members []membership // guarded by the table's lock
 
-	attaching sync.Mutex   // not mu: AttachToSession may call Get and Set
-	filters   []attachment // by the number of the filter
+	attaching sync.Mutex // not mu: AttachToSession may call Get and Set
+	filters   []*attachment
 
 	mu     sync.Mutex
 	values map[string]any
 }
 
+// membership is how many connections of a generation a session has.
+type membership struct {
+	generation  *generation
+	connections int
+}
+
 // attachment is what a filter has to do with a session.
 type attachment struct {
-	attached bool
-	filter   SessionFilter
-	mask     EventMask
+	owner  *filter
+	filter SessionFilter
+	mask   EventMask
 }
 
 // ClientAddress returns the client's address; the zero Addr stands for all
@@ -80,16 +87,15 @@ func (s *Session) set(key string, value any) bool {
 func (s *Session) attach(f *filter, event EventMask) error {
 	s.attaching.Lock()
 	defer s.attaching.Unlock()
-	a := &s.filters[f.number]
-	if a.attached || f.mask&event == 0 || event == ConnectionTerminating {
+	if f.mask&event == 0 || event == ConnectionTerminating || s.find(f) != nil {
 		return nil
 	}
 	mask := f.mask
-	sf, err := f.instance.AttachToSession(s, &mask)
+	sf, err := f.AttachToSession(s, &mask)
 	if err != nil {
 		return err
 	}
-	*a = attachment{attached: true, filter: sf, mask: mask}
+	s.filters = append(s.filters, &attachment{owner: f, filter: sf, mask: mask})
 	return nil
 }
 
@@ -97,14 +103,38 @@ func (s *Session) attach(f *filter, event EventMask) error {
 func (s *Session) attachment(f *filter) attachment {
 	s.attaching.Lock()
 	defer s.attaching.Unlock()
-	return s.filters[f.number]
+	if a := s.find(f); a != nil {
+		return *a
+	}
+	return attachment{}
 }
 
-// detach tells every filter of the session that it has ended.
+// find returns the attachment of a filter, of whichever generation.
+func (s *Session) find(f *filter) *attachment {
+	for _, a := range s.filters {
+		if a.owner.instance == f.instance {
+			return a
+		}
+	}
+	return nil
+}
+
+// detach tells the filters that have nothing to do with the session any more that
+// it has ended for them.
 func (s *Session) detach() {
-	for i := range s.filters {
-		if d, ok := s.filters[i].filter.(Detacher); ok {
-			s.guard(s.fw.filters[i], d.Detach)
+	var gone []*attachment
+	s.attaching.Lock()
+	s.filters = slices.DeleteFunc(s.filters, func(a *attachment) bool {
+		if s.fw.sessions.wants(s, a.owner.instance) {
+			return false
+		}
+		gone = append(gone, a)
+		return true
+	})
+	s.attaching.Unlock()
+	for _, a := range gone {
+		if d, ok := a.filter.(Detacher); ok {
+			s.guard(a.owner, d.Detach)
 		}
 	}
 }
@@ -126,29 +156,54 @@ type sessionTable struct {
 	sessions map[netip.Addr]*Session
 }
 
-// open returns the session of a client and counts a connection in it.
-func (t *sessionTable) open(fw *Firewall, client netip.Addr) *Session {
+// open returns the session of a client and counts a connection of a generation in it.
+func (t *sessionTable) open(g *generation, client netip.Addr) *Session {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.sessions[client]
 	if s == nil {
-		s = &Session{client: client, fw: fw, filters: make([]attachment, len(fw.filters))}
+		s = &Session{client: client, fw: g.fw}
 		t.sessions[client] = s
 	}
-	s.connections++
+	if i := s.member(g); i >= 0 {
+		s.members[i].connections++
+	} else {
+		s.members = append(s.members, membership{g, 1})
+	}
 	return s
 }
 
-// close counts a connection out; the last one ends the session.
-func (t *sessionTable) close(s *Session) {
-	t.mu.Lock()
-	s.connections--
-	last := s.connections == 0
-	if last {
-		delete(t.sessions, s.client)
-	}
-	t.mu.Unlock()
-	if last {
+// close counts a connection out. The last one of a generation ends the session for
+// the filters that only it has, and the last one of all the session.
+func (t *sessionTable) close(s *Session, g *generation) {
+	if t.leave(s, g) {
 		s.detach()
 	}
+}
+
+// leave counts a connection out and reports whether it was its generation's last.
+func (t *sessionTable) leave(s *Session, g *generation) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := s.member(g)
+	if s.members[i].connections--; s.members[i].connections > 0 {
+		return false
+	}
+	s.members = slices.Delete(s.members, i, i+1)
+	if len(s.members) == 0 {
+		delete(t.sessions, s.client)
+	}
+	return true
+}
+
+// member returns the index of the membership of a generation, -1 if there is none.
+func (s *Session) member(g *generation) int {
+	return slices.IndexFunc(s.members, func(m membership) bool { return m.generation == g })
+}
+
+// wants reports whether a generation with connections in a session has a filter.
+func (t *sessionTable) wants(s *Session, i *instance) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.ContainsFunc(s.members, func(m membership) bool { return m.generation.has(i) })
 }

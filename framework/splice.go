@@ -2,10 +2,10 @@ package framework
 
 import "fwx/framework/completion"
 
-// A direction that no filter watches, and in which much is sent, goes through a
-// pipe in the kernel instead of through the program: what is received is spliced
-// into it, and from it into the other socket. For small amounts an ordinary
-// receive and send are cheaper.
+// A direction between two sockets that no filter watches, and in which much is
+// sent, goes through a pipe in the kernel instead of through the program: what is
+// received is spliced into it, and from it into the other socket. For small amounts
+// an ordinary receive and send are cheaper.
 
 const (
 	// bulkChunks is how many full buffers in a row make a bulk transfer.
@@ -19,12 +19,16 @@ func (f *flow) splice() bool {
 	if f.full < bulkChunks || len(f.c.chain) > 0 {
 		return false
 	}
+	from, plain := f.from().(*completion.Socket)
+	if _, plainTo := f.to().(*completion.Socket); !plain || !plainTo {
+		return false
+	}
 	pipe, err := f.c.worker.NewPipe()
 	if err != nil {
 		f.full = 0
 		return false
 	}
-	if err := f.from.SpliceIn(f.recv, pipe); err != nil {
+	if err := from.SpliceIn(f.recv, pipe); err != nil {
 		pipe.Release() // it is empty
 		return false
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+
+	"fwx/framework/wire/clienthello"
 )
 
 // begin starts the life of a connection, on its worker.
@@ -20,6 +22,9 @@ func (c *Connection) begin() {
 func (c *Connection) raise(event EventMask) {
 	c.event.Type, c.event.next = event, 0
 	for _, f := range c.listener.filters {
+		if !c.tells(f, f.mask) {
+			continue
+		}
 		if err := c.attach(f); err != nil {
 			c.fail(fmt.Sprintf("filter %q: attach to session: %v", f.config.Name, err))
 			return
@@ -35,14 +40,14 @@ func (c *Connection) tell() {
 	for ev.next < len(c.listener.filters) {
 		f := c.listener.filters[ev.next]
 		a := c.session.attachment(f)
-		if a.filter == nil || a.mask&ev.Type == 0 {
+		if a.filter == nil || !c.tells(f, a.mask) {
 			ev.next++
 			continue
 		}
 		ev.handler = f.config.Name
 		v := c.handle(a.filter)
 		if v.kind == verdictHold {
-			ev.held = true
+			ev.held, ev.since = true, c.hold()
 			return
 		}
 		if !c.judge(v) {
@@ -79,6 +84,7 @@ func (c *Connection) handle(sf SessionFilter) (v Verdict) {
 }
 
 func (c *Connection) panicked(filter string, r any) {
+	c.fw.panics.Add(1)
 	c.fw.logger.Error("a filter panicked", "filter", filter, "connection", c.id,
 		"panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 }
@@ -107,28 +113,61 @@ func (c *Connection) judge(v Verdict) bool {
 	case verdictPass:
 		return true
 	case verdictDeny:
+		if c.event.Type == ClientHello {
+			filter := c.event.handler
+			c.refuse(clienthello.AccessDenied, func() {
+				c.denied(filter, v.reason)
+				c.end(false)
+			})
+			return false
+		}
 		c.deny(c.event.handler, v.reason)
 	case verdictFail:
+		c.failedBy(c.event.handler)
 		c.fail(fmt.Sprintf("filter %q: %s", c.event.handler, v.reason))
 	default:
+		c.failedBy(c.event.handler)
 		c.fail(fmt.Sprintf("filter %q: verdict %q does not suit an event", c.event.handler, v))
 	}
 	return false
+}
+
+// proceed goes on with a client that has been accepted and, on a listener with TLS,
+// greeted.
+func (c *Connection) proceed() {
+	if c.HTTP() { // servers are chosen for each request
+		c.raise(ConnectTCP)
+		return
+	}
+	c.chooseServer()
 }
 
 // told takes the step behind an event.
 func (c *Connection) told() {
 	switch c.event.Type {
 	case AcceptedConnection:
-		c.chooseServer()
+		if c.listener.tls != nil && c.origin == nil {
+			c.greet()
+			return
+		}
+		c.proceed()
+	case ClientHello:
+		c.greetingOver()
 	case ConnectTCP:
+		if c.HTTP() && c.emulation == nil {
+			c.emulateHTTP()
+		}
 		if c.emulation != nil {
-			c.pump()
+			c.attempts.release()
+			c.stand()
 			return
 		}
 		c.phase = phaseConnect
 		c.connect()
+	case EstablishedConnection:
+		c.pump()
 	case ConnectionTerminating:
 		c.gone()
+	default: // no other is told
 	}
 }

@@ -4,108 +4,159 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"strconv"
-	"strings"
-	"sync/atomic"
+	"slices"
 	"time"
 
+	"fwx/framework/balance"
 	"fwx/framework/completion"
+	"fwx/framework/tlsstream"
 )
 
-// upstream is a set of servers that do the same, taken in turn.
+// upstream is a set of servers that do the same.
 type upstream struct {
 	config  UpstreamConfig
-	servers []completion.Address
-	turn    atomic.Uint32
+	servers *balance.Upstream
+	tls     *upstreamTLS // nil: TLS is not spoken with them
+	header  string       // by which requests are hashed, in lower case; empty: by the client's address
+	taken   bool         // over from the generation before
 }
 
-// pick returns the server whose turn it is, by its number.
-func (u *upstream) pick() int { return int((u.turn.Add(1) - 1) % uint32(len(u.servers))) }
-
-// builtinPrefix names a server inside the program.
-const builtinPrefix = "builtin:"
-
-// resolve finds the addresses of the servers. Names are looked up once, here.
-func (u *upstream) resolve(ctx context.Context, config *Config) error {
-	var errs []error
-	for _, server := range u.config.Servers {
-		addresses, err := config.resolve(ctx, server)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("upstream %q: server %q: %w", u.config.Name, server, err))
-			continue
+// makeServers makes the servers of the upstreams. Those of which nothing has changed are
+// taken over from the current generation; nil: there is none.
+func (g *generation) makeServers(current *generation) {
+	for _, u := range g.upstreams {
+		config, targets := u.config.balance(), g.config.targets(u.config)
+		if before := current.servers(u.config.Name); before != nil && before.Same(config, targets) {
+			u.servers, u.taken = before, true
+		} else {
+			u.servers = balance.New(config, targets, g.fw.logger)
 		}
-		u.servers = append(u.servers, addresses...)
+	}
+}
+
+// servers returns the servers of the upstream of a name; nil if there is none.
+func (g *generation) servers(name string) *balance.Upstream {
+	if g == nil {
+		return nil
+	}
+	if i := g.config.upstream(name); i >= 0 {
+		return g.upstreams[i].servers
+	}
+	return nil
+}
+
+// balances reports whether servers are those of an upstream of the generation.
+func (g *generation) balances(servers *balance.Upstream) bool {
+	return slices.ContainsFunc(g.upstreams, func(u *upstream) bool { return u.servers == servers })
+}
+
+// resolve looks up the names of the servers that are not taken over.
+func (g *generation) resolve(ctx context.Context) error {
+	var errs []error
+	for _, u := range g.upstreams {
+		if !u.taken {
+			errs = append(errs, g.config.findBuiltin(u.config), u.servers.Resolve(ctx))
+		}
 	}
 	return errors.Join(errs...)
 }
 
-func (c *Config) resolve(ctx context.Context, server string) ([]completion.Address, error) {
-	if name, ok := strings.CutPrefix(server, builtinPrefix); ok {
-		server = c.Builtin[name]
-		if server == "" {
-			return nil, errors.New("this program has no such builtin server")
+// beginServers puts the servers in force that are not taken over. Those that the current
+// generation has for the same upstream are handed over to them.
+func (g *generation) beginServers() {
+	current := g.fw.current.Load()
+	if current == g { // it is the first
+		current = nil
+	}
+	workers := g.fw.port.Workers()
+	for i, u := range g.upstreams {
+		if u.tls == nil {
+			u.servers.Secure(nil)
+		} else {
+			u.servers.Secure(u.tls.check)
+		}
+		if !u.taken {
+			_ = u.servers.Begin(workers[i%len(workers)], current.servers(u.config.Name)) // an error means that the service ends
 		}
 	}
-	if a, err := completion.ParseAddress(server); err == nil {
-		return []completion.Address{c.locate(a)}, nil
-	}
-	host, port, err := splitServer(server)
-	if err != nil {
-		return nil, err
-	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return nil, err
-	}
-	addresses := make([]completion.Address, 0, len(ips))
-	for _, ip := range ips {
-		addresses = append(addresses, completion.Address{AddrPort: netip.AddrPortFrom(ip.Unmap(), port)})
-	}
-	return addresses, nil
 }
 
-// splitServer splits "host:port".
-func splitServer(server string) (host string, port uint16, err error) {
-	host, text, err := net.SplitHostPort(server)
-	if err != nil || host == "" {
-		return "", 0, errors.New("wants host:port, [ipv6]:port, unix:/path or builtin:name")
-	}
-	n, err := strconv.ParseUint(text, 10, 16)
-	if err != nil || n == 0 {
-		return "", 0, fmt.Errorf("port %q: wants a number from 1 to 65535", text)
-	}
-	return host, uint16(n), nil
-}
-
-// attempts is the connecting of a connection to one of its servers.
+// attempts is the connecting of a connection to a server: that of its origin, or one
+// after the other of its upstream.
 type attempts struct {
 	overlapped *completion.Overlapped
-	first      int // the server tried first
-	tried      int
+	server     *balance.Server   // has a place for the connection; nil: none has
+	tried      []*balance.Server // in vain
+	stream     *tlsstream.Stream // with the one that was connected, while the handshake goes on
+	refusal    error             // why there is no server
 	lastErr    error
 }
 
-func (a *attempts) inFlight() bool { return a.overlapped != nil && a.overlapped.InFlight() }
+// maxAttempts bounds the servers that are tried for a connection.
+const maxAttempts = 16
+
+func (a *attempts) inFlight() bool {
+	return a.stream != nil || a.overlapped != nil && a.overlapped.InFlight()
+}
 
 func (a *attempts) cancel() {
-	if a.inFlight() {
+	switch {
+	case a.stream != nil:
+		a.stream.Abort(completion.ErrOperationAborted)
+	case a.inFlight():
 		_ = a.overlapped.Cancel() // in flight
 	}
 }
 
-// chooseServer takes the server whose turn it is and asks the filters.
+// release gives back the place at the server.
+func (a *attempts) release() {
+	if a.server != nil {
+		a.server.Release()
+		a.server = nil
+	}
+}
+
+// missed notes that the server could not be connected.
+func (a *attempts) missed(err error) {
+	a.lastErr = err
+	if a.server != nil {
+		a.server.Report(err)
+		a.tried = append(a.tried, a.server)
+		a.release()
+	}
+}
+
+// chooseServer chooses a server and asks the filters. Where an expected connection goes
+// is known already. If there is no server, a filter may still play one.
 func (c *Connection) chooseServer() {
-	c.attempts.first = c.listener.upstream.pick()
-	c.server = c.listener.upstream.servers[c.attempts.first]
+	if c.origin != nil {
+		c.aim(c.origin.to)
+	} else {
+		c.choose()
+	}
 	c.raise(ConnectTCP)
 }
 
-// connect begins to connect to the chosen server, or after failures to the
-// next one, until all have been tried.
+// choose takes a place at a server of the upstream.
+func (c *Connection) choose() {
+	a := &c.attempts
+	a.server, a.refusal = c.upstream.servers.Choose(balance.AddressKey(c.client.Addr()), a.tried)
+	if a.server != nil {
+		c.aim(a.server.Address())
+	}
+}
+
+// aim notes the server that is to be connected.
+func (c *Connection) aim(to completion.Address) {
+	if !c.inward() { // then it is the client, who is known
+		c.server = to
+	}
+}
+
+// connect begins to connect to the chosen server, or if that cannot be begun to the
+// next one.
 func (c *Connection) connect() {
-	a, servers := &c.attempts, c.listener.upstream.servers
+	a := &c.attempts
 	if a.overlapped == nil {
 		a.overlapped = c.worker.CreateOverlapped()
 		if err := a.overlapped.SetNotificationInterface((*connecting)(c), nil); err != nil {
@@ -113,19 +164,55 @@ func (c *Connection) connect() {
 			return
 		}
 	}
-	for ; a.tried < len(servers); a.tried++ {
-		c.server = servers[(a.first+a.tried)%len(servers)]
-		err := c.worker.Connect(a.overlapped, c.server)
+	for c.mayConnect() {
+		to := c.server
+		if c.origin != nil {
+			to = c.origin.to
+		}
+		err := c.worker.Connect(a.overlapped, to)
 		if err == nil {
 			c.limit.Reset(c.connectTimeout())
 			return
 		}
-		a.lastErr = err
+		c.missed(err)
 	}
-	c.fail(fmt.Sprintf("upstream %q: no server could be connected, the last one being %s: %v", c.Upstream(), c.server, a.lastErr))
+	c.unreachable()
 }
 
-func (c *Connection) connectTimeout() time.Duration { return c.listener.upstream.config.ConnectTimeout }
+// mayConnect reports whether there is a server that has not been tried.
+func (c *Connection) mayConnect() bool {
+	a := &c.attempts
+	if c.origin != nil {
+		return a.lastErr == nil
+	}
+	return a.server != nil
+}
+
+// missed goes on to the next server after one that could not be connected.
+func (c *Connection) missed(err error) {
+	a := &c.attempts
+	a.missed(err)
+	if c.origin == nil && len(a.tried) < maxAttempts {
+		c.choose()
+	}
+}
+
+// unreachable ends a connection for which there is no server.
+func (c *Connection) unreachable() {
+	a := &c.attempts
+	switch {
+	case c.origin != nil:
+		c.fail(fmt.Sprintf("expected connection: %s could not be connected: %v", c.origin.to, a.lastErr))
+	case a.lastErr == nil:
+		c.fail(fmt.Sprintf("upstream %q: %v", c.Upstream(), a.refusal))
+	default:
+		c.fail(fmt.Sprintf("upstream %q: no server could be connected, the last one being %s: %v", c.Upstream(), c.server, a.lastErr))
+	}
+}
+
+func (c *Connection) connectTimeout() time.Duration {
+	return c.upstream.config.ConnectTimeout
+}
 
 // connecting is a connection as the notification of its connect.
 type connecting Connection
@@ -139,16 +226,81 @@ func (n *connecting) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Ove
 		if socket != nil {
 			_ = socket.Reset() // it has just been connected
 		}
+	case err == nil && c.upstream.tls != nil && c.origin == nil:
+		c.secure(socket)
 	case err == nil:
-		c.external = socket
-		c.pump()
+		c.connected(socket)
 	default:
-		if errors.Is(err, completion.ErrOperationAborted) {
-			err = fmt.Errorf("no answer within %v", c.connectTimeout())
-		}
-		c.attempts.lastErr = err
-		c.attempts.tried++
-		c.connect()
+		c.tryNext(err)
 	}
 	c.ending()
+}
+
+// connected goes on with a server that has been connected.
+func (c *Connection) connected(side stream) {
+	if s := c.attempts.server; s != nil {
+		s.Report(nil)
+	}
+	c.attempts.overlapped, c.attempts.tried = nil, nil // many connections stand for a long time
+	c.reached(side)
+	c.stand()
+}
+
+// tryNext goes on with the next server.
+func (c *Connection) tryNext(err error) {
+	if errors.Is(err, completion.ErrOperationAborted) {
+		err = fmt.Errorf("no answer within %v", c.connectTimeout())
+	}
+	c.missed(err)
+	c.connect()
+}
+
+// secure begins the TLS handshake with the server that was connected.
+func (c *Connection) secure(socket *completion.Socket) {
+	a := &c.attempts
+	stream, err := c.upstream.tls.secure(socket, hostOf(a.server.Target().Text), c.secured)
+	if err != nil {
+		_ = socket.Reset() // it has just been connected
+		c.tryNext(err)
+		return
+	}
+	a.stream = stream
+}
+
+// secured is told the end of that handshake.
+func (c *Connection) secured(err error) {
+	stream := c.attempts.stream
+	c.attempts.stream = nil
+	if err == nil && !c.Ended() {
+		c.connected(stream)
+	} else {
+		_ = stream.Close() // it is open
+		if !c.Ended() {
+			c.tryNext(err)
+		}
+	}
+	c.ending()
+}
+
+// SetUpstream chooses the upstream whose servers the connection goes to. It is legal in
+// the handlers of AcceptedConnection and ClientHello, before a server is chosen, anywhere
+// else ErrBadContext; a name that the configuration does not have is an
+// *UnknownNameError.
+func (c *Connection) SetUpstream(name string) error {
+	g := c.listener.generation
+	i := g.config.upstream(name)
+	switch {
+	case c.Ended():
+		return ErrTerminating
+	case c.event.Type != AcceptedConnection && c.event.Type != ClientHello || !c.handling && !c.event.held:
+		return ErrBadContext
+	case i < 0:
+		known := make([]string, len(g.upstreams))
+		for i, u := range g.upstreams {
+			known[i] = u.config.Name
+		}
+		return &UnknownNameError{What: "upstream", Name: name, Known: known}
+	}
+	c.upstream = g.upstreams[i]
+	return nil
 }

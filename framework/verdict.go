@@ -5,6 +5,7 @@ type Verdict struct {
 	kind   verdictKind
 	data   []byte
 	reason string
+	answer *answer
 }
 
 type verdictKind uint8
@@ -16,6 +17,7 @@ const (
 	verdictDeny
 	verdictHold
 	verdictFail
+	verdictAnswer
 )
 
 var (
@@ -55,6 +57,8 @@ func (v Verdict) String() string {
 		return "hold"
 	case verdictFail:
 		return "fail"
+	case verdictAnswer:
+		return "answer"
 	}
 	return "unknown"
 }

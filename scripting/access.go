@@ -1,6 +1,7 @@
 package scripting
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,6 +19,8 @@ type access struct {
 	filter      string
 	dir         string
 	read, write []*grant
+
+	systemRoots func() (*x509.CertPool, error)
 }
 
 // grant is one entry of [filter.allow]: a directory, or a single file in one.
@@ -26,7 +29,6 @@ type grant struct {
 	folder string // of the directory, likewise
 	file   string // the only file of it; empty: all
 	root   *completion.Root
-	os     *os.Root
 }
 
 // mode is what a script wants a file for.
@@ -38,7 +40,7 @@ const (
 )
 
 func newAccess(s Settings) *access {
-	a := &access{filter: s.Name, dir: s.Dir}
+	a := &access{filter: s.Name, dir: s.Dir, systemRoots: s.System.Roots}
 	for _, entry := range s.Allow.Read {
 		a.read = append(a.read, &grant{entry: entry})
 	}
@@ -48,25 +50,25 @@ func newAccess(s Settings) *access {
 	return a
 }
 
-// open opens the directories. One to be written to is made if it is missing.
-func (a *access) open() error {
+// open opens the directories on a port. One to be written to is made if it is missing.
+func (a *access) open(port *completion.Port) error {
 	for _, g := range a.write { // first: what they make can be read
-		if err := g.open(a.dir, true); err != nil {
+		if err := g.open(port, a.dir, true); err != nil {
 			return fmt.Errorf("allow.write: %w", err)
 		}
 	}
 	for _, g := range a.read {
-		if err := g.open(a.dir, false); err != nil {
+		if err := g.open(port, a.dir, false); err != nil {
 			return fmt.Errorf("allow.read: %w", err)
 		}
 	}
 	return nil
 }
 
-func (g *grant) open(dir string, create bool) error {
+func (g *grant) open(port *completion.Port, dir string, create bool) (err error) {
 	isFolder := strings.HasSuffix(g.entry, "/") || g.entry == "."
 	g.entry = filepath.Clean(g.entry)
-	if info, err := os.Stat(filepath.Join(dir, g.entry)); err == nil {
+	if info, err := port.Stat(filepath.Join(dir, g.entry)); err == nil {
 		isFolder = info.IsDir()
 	}
 	g.folder, g.file = g.entry, ""
@@ -75,16 +77,11 @@ func (g *grant) open(dir string, create bool) error {
 	}
 	path := filepath.Join(dir, g.folder)
 	if create {
-		if err := os.MkdirAll(path, defaultFolderMode); err != nil {
+		if err := port.MkdirAll(path, defaultFolderMode); err != nil {
 			return err
 		}
 	}
-	root, err := completion.OpenRoot(path)
-	if err != nil {
-		return err
-	}
-	g.root = root
-	g.os, err = os.OpenRoot(path)
+	g.root, err = port.OpenRoot(path)
 	return err
 }
 
@@ -93,16 +90,20 @@ func (a *access) close() (errs []error) {
 		if g.root != nil {
 			errs = append(errs, g.root.Close())
 		}
-		if g.os != nil {
-			errs = append(errs, g.os.Close())
-		}
 	}
 	return errs
 }
 
+// maxPath bounds the name of a file. No system has longer ones, and on Windows
+// [os.Root] would take the beginning of one for the whole.
+const maxPath = 32<<10 - 2
+
 // find returns the directory by which a script may open a file for a mode, and
 // the file's name beneath it.
 func (a *access) find(m mode, path string) (*grant, string, error) {
+	if len(path) > maxPath {
+		return nil, "", &codedError{fmt.Sprintf("%s a file: the name has more than %d bytes", m, maxPath), "ENAMETOOLONG"}
+	}
 	if filepath.IsLocal(path) {
 		clean := filepath.Clean(path)
 		var best *grant
@@ -116,8 +117,13 @@ func (a *access) find(m mode, path string) (*grant, string, error) {
 			return best, name, err
 		}
 	}
-	return nil, "", &codedError{
-		fmt.Sprintf("filter %q is not allowed to %s %s: add it to %s in [filter.allow]", a.filter, m, path, m), codeDenied,
+	return nil, "", a.denied(string(m), path, string(m))
+}
+
+// denied is the error of something that an entry of [filter.allow] would allow.
+func (a *access) denied(verb, what, key string) error {
+	return &codedError{
+		fmt.Sprintf("filter %q is not allowed to %s %s: add it to %s in [filter.allow]", a.filter, verb, what, key), codeDenied,
 	}
 }
 

@@ -4,17 +4,41 @@ import (
 	"bytes"
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	lua "github.com/yuin/gopher-lua"
 
 	"fwx/framework/strict"
 )
 
-// binding is a function of the host that scripts can call. Every function there
-// is stands in a table of these, by which it is known.
+// binding is something of the host that scripts can use: a function, a method, or
+// a field, which is a call whose result is its value. All there is stands in tables
+// of these, by which it is known: to Lua, to the reference page and to editors. The
+// latter two are written anew by
+//
+//	go test ./scripting -run TestGenerated -update
 type binding struct {
 	name string
 	call func(s *state, L *lua.LState) int
+	// sig is its signature without the name: the parameters, those that may be
+	// missing marked by "?", then the results. One that can fail ends in "or fail"
+	// and returns nil, a message and a code instead:
+	//
+	//	(path: string, options?: table) -> data: string or fail
+	//
+	// Of a field it is the type. Types are those of Lua as editors write them
+	// (string[], "a"|"b", fun(path: string)), classes and typeNames. Empty for what
+	// is Lua's own, and for metamethods that nobody calls.
+	sig string
+	// doc tells in a sentence or more, in Markdown, what it does. "Waits" in it
+	// says that the call may suspend its handler.
+	doc string
+}
+
+// typeNames are the names in signatures that stand for other types.
+var typeNames = []struct{ name, means, doc string }{
+	{"bytes", `string|chunk`, "A string, or a chunk in its place."},
+	{"direction", `"upstream"|"downstream"`, "From the client to the server, or back."},
 }
 
 // function makes a Lua function of a binding.
@@ -35,6 +59,9 @@ func (s *state) guard(L *lua.LState, name string) {
 	if raised, ok := r.(*lua.ApiError); ok {
 		panic(raised)
 	}
+	if r == callStackFull {
+		L.RaiseError("stack overflow")
+	}
 	s.logger.Error("a function for scripts panicked", "function", name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 	L.RaiseError("%s failed in the host: %v", name, r)
 }
@@ -51,23 +78,54 @@ func (s *state) table(bindings ...binding) *lua.LTable {
 // types are the metatables of the objects that scripts get.
 type types struct {
 	conn, session, chunk, verdict         *lua.LTable
-	file, timer, watch, set               *lua.LTable
+	hello, tls                            *lua.LTable
+	expected                              *lua.LTable
+	file, timer, watch, set, re, list     *lua.LTable
+	socket, headers                       *lua.LTable
+	request, response, spooled            *lua.LTable
+	counter, gauge, histogram             *lua.LTable
 	firewall, handle, overlapped, started *lua.LTable
 }
 
-// class returns a metatable for objects that have methods only. What names it in
-// errors.
-func (s *state) class(what string, methods []binding, meta ...binding) *lua.LTable {
-	index := s.table(methods...)
-	known := namesOf(methods)
-	index.Metatable = s.table(binding{"__index", func(_ *state, L *lua.LState) int {
-		name := L.Get(2).String()
-		L.RaiseError("%s has no method %q%s", what, name, strict.Suggest(name, known))
+// class is a kind of object that scripts get.
+type class struct {
+	name    string // in errors, and as a type
+	doc     string
+	fields  []binding
+	methods []binding
+	meta    []binding
+	place   func(*types) **lua.LTable // where its metatable is kept
+}
+
+// metatable returns the metatable of the objects of a class.
+func (s *state) metatable(c class) *lua.LTable {
+	index := s.table(c.methods...)
+	known := namesOf(append(slices.Clip(c.methods), c.fields...))
+	fields := make(map[lua.LString]binding)
+	kind := "method"
+	for _, f := range c.fields {
+		fields[lua.LString(f.name)] = f
+		kind = "field"
+	}
+	other := binding{name: "__index", call: func(s *state, L *lua.LState) int {
+		name, _ := L.Get(2).(lua.LString)
+		if f, ok := fields[name]; ok {
+			return f.call(s, L)
+		}
+		if method := index.RawGetString(string(name)); method != lua.LNil {
+			return give(L, method)
+		}
+		L.RaiseError("%s has no %s %q%s", c.name, kind, L.Get(2).String(), strict.Suggest(string(name), known))
 		return 0
-	}})
-	t := s.table(meta...)
-	t.RawSetString("__index", index)
-	t.RawSetString("__metatable", lua.LString(what))
+	}}
+	t := s.table(c.meta...)
+	if len(fields) > 0 {
+		t.RawSetString("__index", s.function(other))
+	} else { // the interpreter finds methods by itself
+		index.Metatable = s.table(other)
+		t.RawSetString("__index", index)
+	}
+	t.RawSetString("__metatable", lua.LString(c.name))
 	return t
 }
 
@@ -114,13 +172,13 @@ func argBytes(L *lua.LState, n int) []byte {
 	return bytesOf(argString(L, n))
 }
 
-// argLasting is argBytes for an operation that may outlast the call: what a
-// chunk shows is copied, unless it is the running handler's own, which the
-// chunk lasts as long as.
+// argLasting is argBytes for what may wait with the bytes, or outlast the call: what a
+// chunk shows is copied, unless it is the running handler's own, that waits however long
+// it takes, and the chunk is not one that is moved meanwhile.
 func (s *state) argLasting(L *lua.LState, n int) []byte {
 	data := argBytes(L, n)
 	c, ok := userValue(L.Get(n)).(*chunk)
-	if !ok || s.running != nil && s.running.task.args[1] == lua.LValue(c.object) {
+	if !ok || s.running != nil && s.running.limits == nil && s.running.shows(c) && len(data) > smallChunk {
 		return data
 	}
 	s.meter.chargeBytes(len(data))
@@ -183,6 +241,13 @@ func giveError(L *lua.LState, err error) int {
 	L.Push(lua.LString(err.Error()))
 	L.Push(lua.LString(codeOf(err)))
 	return 3
+}
+
+// giveFailure is giveError after a wait by methods of the fiber: what they only
+// return is raised here.
+func (s *state) giveFailure(L *lua.LState, err error) int {
+	s.running.raiseInterrupted(L)
+	return giveError(L, err)
 }
 
 // giveDone returns true, or what giveError does.

@@ -26,18 +26,25 @@ func (c *chunk) bytes(L *lua.LState) []byte {
 
 func argChunk(L *lua.LState) []byte { return argObject[*chunk](L, 1, "chunk").bytes(L) }
 
-var chunkMethods = []binding{
-	{"len", chunkLen},
-	{"sub", chunkSub},
-	{"byte", chunkByte},
-	{"find", chunkFind},
-	{"starts_with", chunkStartsWith},
-}
+var chunkMethods = append([]binding{
+	{"len", chunkLen, "() -> integer", "The number of bytes."},
+	{"sub", chunkSub, "(first: integer, last?: integer) -> string", "A part, counted as in `string.sub`."},
+	{"byte", chunkByte, "(first?: integer, last?: integer) -> ...: integer", "Up to 200 bytes as numbers, as `string.byte`."},
+	{
+		"find", chunkFind, "(text: bytes, from?: integer) -> first: integer?, last: integer?",
+		"The first and last position of a text, not a pattern; `nil` if there is none.",
+	},
+	{
+		"read", chunkRead, "(offset: integer, n: integer) -> string?",
+		"Up to `n` bytes behind so many; at or behind the end `nil`. As that of a `spooled`, for a handler that may be given either.",
+	},
+	{"starts_with", chunkStartsWith, "(text: bytes) -> boolean", "Whether the chunk begins with a text."},
+}, intBindings("(at: integer) -> integer?")...)
 
 var chunkMeta = []binding{
-	{"__len", chunkLen},
-	{"__tostring", chunkToString},
-	{"__concat", chunkConcat},
+	{"__len", chunkLen, "() -> integer", "The number of bytes."},
+	{"__tostring", chunkToString, "() -> string", "All of it."},
+	{"__concat", chunkConcat, "(other: bytes|number) -> string", "Either side may be the chunk."},
 }
 
 func chunkLen(_ *state, L *lua.LState) int { return give(L, lua.LNumber(len(argChunk(L)))) }
@@ -68,6 +75,21 @@ func chunkSub(s *state, L *lua.LState) int {
 	from, to := span(len(data), argInteger(L, 2, -maxExact, maxExact), optInteger(L, 3, -maxExact, maxExact, -1))
 	s.meter.chargeBytes(to - from)
 	return give(L, lua.LString(data[from:to]))
+}
+
+func chunkRead(s *state, L *lua.LState) int {
+	data := argChunk(L)
+	offset, n := argInteger(L, 2, 0, maxExact), argInteger(L, 3, 0, maxExact)
+	switch rest := int64(len(data)) - offset; {
+	case n == 0:
+		return give(L, lua.LString(""))
+	case rest <= 0:
+		return give(L, lua.LNil)
+	default:
+		part := data[offset : offset+min(n, rest)]
+		s.meter.chargeBytes(len(part))
+		return give(L, lua.LString(part))
+	}
 }
 
 // span turns the first and last position of a part, as Lua counts them, into a
@@ -107,7 +129,7 @@ func chunkByte(_ *state, L *lua.LState) int {
 // chunkFind finds a string, not a pattern: its first and last position, or nil.
 func chunkFind(s *state, L *lua.LState) int {
 	data, what := argChunk(L), argBytes(L, 2)
-	from, _ := span(len(data)+1, optInteger(L, 3, -maxExact, maxExact, 1), -1)
+	from := argStart(L, len(data))
 	s.meter.chargeBytes(len(data) - from)
 	at := bytes.Index(data[from:], what)
 	if at < 0 {

@@ -10,17 +10,25 @@ import (
 
 	"fwx/framework"
 	"fwx/framework/completion"
+	"fwx/framework/store"
+	"fwx/framework/wire/coding"
 )
 
 // The codes of errors that do not come from the operating system.
 const (
 	codeDenied  = "denied"
 	codeTimeout = "timeout"
+	codeAway    = "unavailable" // the store
 	codeAborted = "aborted"
 	codeClosed  = "closed"
 	codeBusy    = "busy"
 	codeFull    = "full"
 	codeError   = "error"
+	codeUnknown = "unknown" // a name
+	codeTLS     = "tls"
+	codeProto   = "protocol" // of HTTP
+	codeInvalid = "EINVAL"   // as the system calls it
+	codeTooBig  = "EMSGSIZE"
 )
 
 // codedError is an error of a function for scripts.
@@ -40,6 +48,13 @@ var codes = []struct {
 	{completion.ErrTooManyOperations, codeBusy},
 	{framework.ErrTerminating, codeClosed},
 	{framework.ErrQueueFull, codeFull},
+	{framework.ErrTooManyConnections, codeFull},
+	{coding.ErrUnknown, codeUnknown},
+	{store.ErrTooLarge, codeTooBig},
+	{store.ErrNotNumber, codeInvalid},
+	{store.ErrBusy, codeBusy},
+	{store.ErrTimeout, codeTimeout},
+	{store.ErrUnavailable, codeAway},
 	{context.DeadlineExceeded, codeTimeout},
 	{os.ErrDeadlineExceeded, codeTimeout},
 	{fs.ErrClosed, codeClosed},

@@ -17,8 +17,9 @@ type conn struct {
 	client     lua.LValue     // made when first asked for, as the others
 	session    lua.LValue
 	ctx        *lua.LTable
-	flows      [2]flow
+	flows      *[2]flow // nil: no handler has seen data
 	resources  map[resource]struct{}
+	sockets    int      // open, or being connected, by its handlers
 	waiting    []*fiber // of its handlers
 	ended      bool     // on_close has been called
 	event      event
@@ -31,10 +32,8 @@ func (s *state) connOf(c *framework.Connection) *conn {
 	}
 	v := &conn{state: s, connection: c}
 	v.object = &lua.LUserData{Value: v, Metatable: s.types.conn, Env: s.L.Env}
-	for dir := range v.flows {
-		v.flows[dir].init(v, framework.Direction(dir))
-	}
 	c.SetValue(s, v)
+	s.conns[v] = struct{}{}
 	return v
 }
 
@@ -51,15 +50,21 @@ func (c *conn) track(r resource) {
 // connecting calls on_connect.
 func (s *state) connecting(ev *framework.Event) framework.Verdict {
 	c := s.connOf(ev.Connection)
-	if s.handlers.data != nil {
+	if s.handlers.watchesData() {
 		if err := c.connection.AttachDataFilter((*dataFilter)(c)); err != nil {
 			return framework.Fail(err.Error())
 		}
 	}
+	if err := c.attachHTTP(); err != nil {
+		return framework.Fail(err.Error())
+	}
 	if s.handlers.connect == nil {
 		return framework.Pass
 	}
-	return c.event.call(c, ev, handlerConnect, s.handlers.connect)
+	if !s.breaker.admits(s.worker.Now()) {
+		return c.onError(s.breaker.reason())
+	}
+	return c.event.call(c, ev, handlerConnect, s.handlers.connect, c.object)
 }
 
 // terminating calls on_close.
@@ -71,12 +76,13 @@ func (s *state) terminating(ev *framework.Event) framework.Verdict {
 		return framework.Pass
 	}
 	c := s.connOf(ev.Connection)
-	return c.event.call(c, ev, handlerClose, s.handlers.close)
+	return c.event.call(c, ev, handlerClose, s.handlers.close, c.object)
 }
 
 // end closes what the handlers of a connection have left open.
 func (c *conn) end() {
 	c.ended = true
+	delete(c.state.conns, c)
 	for r := range c.resources {
 		r.release()
 	}
@@ -96,18 +102,17 @@ type event struct {
 	conn    *conn
 	event   *framework.Event
 	handler string
-	running bool // the handler has not returned
-	held    bool // and the framework has been told to wait
-	verdict framework.Verdict
+	running bool              // the handler has not returned
+	held    bool              // and the framework has been told to wait
 	limit   *completion.Timer // of an on_close
 }
 
 // call calls a handler and returns its verdict, or Hold.
-func (e *event) call(c *conn, ev *framework.Event, handler string, fn *lua.LFunction) framework.Verdict {
+func (e *event) call(c *conn, ev *framework.Event, handler string, fn *lua.LFunction, args ...lua.LValue) framework.Verdict {
 	*e = event{conn: c, event: ev, handler: handler, running: true}
-	c.state.start(task{name: handler, fn: fn, args: [5]lua.LValue{c.object}, nargs: 1, conn: c, end: e})
+	c.state.start(task{name: handler, conn: c, end: e}, fn, args...)
 	if !e.running {
-		return e.verdict
+		return c.state.verdict
 	}
 	e.held = true
 	if handler == handlerClose {
@@ -125,7 +130,7 @@ func (e *event) taskEnded(result lua.LValue, err error) {
 }
 
 func (e *event) give(v framework.Verdict) {
-	e.running, e.verdict = false, v
+	e.running, e.conn.state.verdict = false, v
 	if e.limit != nil {
 		e.limit.Stop()
 	}
@@ -154,13 +159,18 @@ func (c *conn) eventVerdict(handler string, result lua.LValue, err error) framew
 	if err != nil {
 		return c.failed(handler, err)
 	}
-	if result == lua.LNil {
+	d, denies := userValue(result).(*denial)
+	switch {
+	case handler == handlerClose:
+		if result != lua.LNil {
+			return c.failed(handler, wrongResult(handler, result, "nil"))
+		}
 		return framework.Pass
-	}
-	if handler == handlerClose {
-		return c.failed(handler, wrongResult(handler, result, "nil"))
-	}
-	if d, ok := userValue(result).(*denial); ok {
+	case result == lua.LNil:
+		c.state.succeeded()
+		return framework.Pass
+	case denies:
+		c.state.succeeded()
 		return framework.Deny(d.reason)
 	}
 	return c.failed(handler, wrongResult(handler, result, "nil or fwx.deny(...)"))
@@ -170,14 +180,28 @@ func (c *conn) eventVerdict(handler string, result lua.LValue, err error) framew
 // ask for.
 func (c *conn) failed(handler string, err error) framework.Verdict {
 	c.state.logError(handler, c.connection.ID(), err)
+	switch {
+	case handler == handlerClose:
+	case c.over(): // which is why it failed, as a rule
+		c.state.breaker.trying = false
+	default:
+		c.state.stumbled()
+	}
+	return c.onError(fmt.Sprintf("%s: %s", handler, messageOf(err)))
+}
+
+// onError returns the verdict of the setting on_error.
+func (c *conn) onError(reason string) framework.Verdict {
 	if c.state.filter.settings.OnError == OnErrorPass {
 		return framework.Pass
 	}
-	return framework.Fail(fmt.Sprintf("%s: %s", handler, messageOf(err)))
+	return framework.Fail(reason)
 }
 
 // denial is what fwx.deny returns.
 type denial struct{ reason string }
+
+func (d *denial) count(c *census) { c.text(d.reason) }
 
 // drop is the value of fwx.drop.
 type drop struct{}

@@ -5,71 +5,124 @@ import (
 
 	"fwx/framework"
 	"fwx/framework/completion"
-	"fwx/framework/strict"
+	"fwx/framework/wire/websocket"
 )
 
-// connField is a field of conn.
-type connField struct {
-	name string
-	get  func(c *conn) lua.LValue
+// connField makes a field of conn of the function that returns it.
+func connField(get func(*conn) lua.LValue) func(*state, *lua.LState) int {
+	return func(_ *state, L *lua.LState) int { return give(L, get(argConn(L))) }
 }
 
-// connFields are the fields of conn; its methods are in connMethods.
-var connFields = []connField{
-	{"id", func(c *conn) lua.LValue { return lua.LNumber(c.connection.ID()) }},
-	{"client", (*conn).clientText},
-	{"client_port", func(c *conn) lua.LValue { return portOf(c.connection.Client()) }},
-	{"server", func(c *conn) lua.LValue { return addressText(c.connection.Server()) }},
-	{"listener", func(c *conn) lua.LValue { return lua.LString(c.connection.Listener()) }},
-	{"upstream", func(c *conn) lua.LValue { return lua.LString(c.connection.Upstream()) }},
-	{"session", (*conn).sessionObject},
-	{"ctx", (*conn).context},
-	{"bytes_up", func(c *conn) lua.LValue { return lua.LNumber(c.connection.Bytes(framework.Upstream)) }},
-	{"bytes_down", func(c *conn) lua.LValue { return lua.LNumber(c.connection.Bytes(framework.Downstream)) }},
-	{"duration", func(c *conn) lua.LValue { return lua.LNumber(c.connection.Duration().Seconds()) }},
-	{"verdict", func(c *conn) lua.LValue { return lua.LString(c.connection.Outcome().String()) }},
-	{"reason", (*conn).reason},
+var connFields = []binding{
+	{
+		"id", connField(func(c *conn) lua.LValue { return lua.LNumber(c.connection.ID()) }), "integer",
+		"Unique from start to end of the service; it begins at 1 with each start.",
+	},
+	{
+		"client", connField((*conn).clientText), "string?",
+		"The client's address, `\"192.0.2.7\"` or `\"2001:db8::7\"`; IPv4 always in the form of IPv4. `nil` on a unix socket.",
+	},
+	{
+		"client_port", connField(func(c *conn) lua.LValue { return portOf(c.connection.Client()) }), "integer?",
+		"`nil` on a unix socket.",
+	},
+	{
+		"server", connField(func(c *conn) lua.LValue { return addressText(c.connection.Server()) }), "string?",
+		"The server's address with port, `\"10.0.0.5:80\"`. In `on_connect` the one that will be tried first; `nil` if none has " +
+			"been chosen, or if a filter emulates the server.",
+	},
+	{
+		"listener", connField(func(c *conn) lua.LValue { return lua.LString(c.connection.Listener()) }), "string",
+		"The listener's name.",
+	},
+	{
+		"upstream", connField(func(c *conn) lua.LValue { return lua.LString(c.connection.Upstream()) }), "string",
+		"The upstream's name.",
+	},
+	{
+		"parent", connField((*conn).parent), "conn?",
+		"Of a connection that [was expected](#expected) the one in which it was; `nil` for all others.",
+	},
+	{
+		"tls", connField((*conn).tls), "tls?",
+		"TLS with the client, see [tls](#tls); `nil` on a listener without it.",
+	},
+	{"session", connField((*conn).sessionObject), "session", "The client's session."},
+	{
+		"ctx", connField((*conn).context), "table",
+		"A table of the script's own for this connection, empty at first.",
+	},
+	{
+		"bytes_up", connField(func(c *conn) lua.LValue { return lua.LNumber(c.connection.Bytes(framework.Upstream)) }), "integer",
+		"The bytes received from the client so far.",
+	},
+	{
+		"bytes_down", connField(func(c *conn) lua.LValue { return lua.LNumber(c.connection.Bytes(framework.Downstream)) }), "integer",
+		"The bytes received from the server so far.",
+	},
+	{
+		"duration", connField(func(c *conn) lua.LValue { return lua.LNumber(c.connection.Duration().Seconds()) }), "number",
+		"The seconds since the connection was accepted; fixed at its end.",
+	},
+	{
+		"verdict", connField(func(c *conn) lua.LValue { return lua.LString(c.connection.Outcome().String()) }), `"pass"|"deny"|"fail"`,
+		"How it went so far.",
+	},
+	{"reason", connField((*conn).reason), "string?", "Why it was ended; `nil` if both sides agreed."},
 }
 
 var connMethods = []binding{
-	{"send", connSend},
-	{"close", connClose},
-	{"reset", connReset},
+	{
+		"send", connSend, "(direction: direction, data: bytes) -> true or fail",
+		"Sends data in a direction, behind what has been sent and before the chunk that is being handled. No filter sees it. " +
+			"Does not wait. `\"full\"`: more than 1 MiB would wait for the receiver. `\"closed\"`: the connection, or the stream " +
+			"in that direction, has ended. `\"error\"`: it is not connected yet, as in `on_connect`.",
+	},
+	{
+		"send_message", connSendMessage, "(direction: direction, data: bytes, kind?: \"text\"|\"binary\") -> true or fail",
+		"Sends a message on a WebSocket, behind what has been sent and before the message that is being handled; a text unless `kind` says " +
+			"otherwise. No filter sees it. Does not wait. Only where a script has `on_message`. `\"full\"`: more than 1 MiB would wait for " +
+			"the receiver. `\"closed\"`: the WebSocket has been closed. `\"error\"`: it is none, or not yet, or the text is not UTF-8.",
+	},
+	{
+		"close_websocket", connCloseWebSocket, "(code?: integer, reason?: string) -> true or fail",
+		"Closes a WebSocket towards both sides, with a code from 1000 to 1003, 1007 to 1014 or 3000 to 4999 (1000 if it is missing) and a " +
+			"reason. Only where a script has `on_message`. `\"error\"`: it is none, or not yet, or the code is another.",
+	},
+	{
+		"expect", connExpect, "(options: {from: \"client\"|\"server\", port: integer, listen_port?: integer, timeout?: number, watch?: boolean}) -> expected or fail",
+		"Lets one connection more through, see [expected](#expected).",
+	},
+	{
+		"set_upstream", connSetUpstream, "(name: string) -> true or fail",
+		"Chooses the upstream that the connection goes to, in `on_client_hello`. `\"unknown\"`: the configuration " +
+			"has no upstream of that name. `\"error\"`: called anywhere else.",
+	},
+	{
+		"set_tls_mode", connSetTLSMode, "(mode: \"terminate\"|\"passthrough\") -> true or fail",
+		"Decides in `on_client_hello` whether the gateway terminates TLS or passes it through, whatever the listener's `mode` is. " +
+			"`\"error\"`: anywhere else, or the listener has no certificate.",
+	},
+	{
+		"close", connClose, "()",
+		"Ends the connection. What has not been sent is dropped. The handler goes on; its next call that waits raises " +
+			"\"connection ended\".",
+	},
+	{"reset", connReset, "()", "The same as `conn:close`, and both sides see a reset."},
 }
 
-// connClass returns the metatable of conn.
-func (s *state) connClass() *lua.LTable {
-	fields := make(map[string]func(*conn) lua.LValue)
-	names := make([]string, 0, len(connFields)+len(connMethods))
-	for _, f := range connFields {
-		fields[f.name] = f.get
-		names = append(names, f.name)
-	}
-	names = append(names, namesOf(connMethods)...)
-	methods := s.table(connMethods...)
-	class := s.table(
-		binding{"__index", func(_ *state, L *lua.LState) int {
-			c, name := argConn(L), argString(L, 2)
-			if get := fields[name]; get != nil {
-				return give(L, get(c))
-			}
-			method := methods.RawGetString(name)
-			if method == lua.LNil {
-				L.RaiseError("conn has no field %q%s", name, strict.Suggest(name, names))
-			}
-			return give(L, method)
-		}},
-		binding{"__newindex", func(_ *state, L *lua.LState) int {
-			L.RaiseError("the fields of conn cannot be set: keep your own values in conn.ctx")
-			return 0
-		}},
-		binding{"__tostring", func(_ *state, L *lua.LState) int {
-			c := argConn(L)
-			return give(L, lua.LString("connection "+lua.LNumber(c.connection.ID()).String()))
-		}},
-	)
-	class.RawSetString("__metatable", lua.LString("conn"))
-	return class
+var connMeta = []binding{
+	{"__newindex", connSet, "", ""},
+	{"__tostring", connToString, "() -> string", "`connection 7`, for logs."},
+}
+
+func connSet(_ *state, L *lua.LState) int {
+	L.RaiseError("the fields of conn cannot be set: keep your own values in conn.ctx")
+	return 0
+}
+
+func connToString(_ *state, L *lua.LState) int {
+	return give(L, lua.LString("connection "+lua.LNumber(argConn(L).connection.ID()).String()))
 }
 
 func argConn(L *lua.LState) *conn { return argObject[*conn](L, 1, "conn") }
@@ -139,6 +192,26 @@ func connSend(s *state, L *lua.LState) int {
 	return giveDone(L, c.connection.Send(dir, data))
 }
 
+// connSendMessage sends a message on a WebSocket.
+func connSendMessage(_ *state, L *lua.LState) int {
+	c, dir, data := argConn(L), argDirection(L, 2), argBytes(L, 3) // which is copied
+	kind := L.OptString(4, kindText)
+	if kind != kindText && kind != kindBinary {
+		L.ArgError(4, `"text" or "binary" expected, got "`+kind+`"`)
+	}
+	return giveDone(L, c.connection.SendMessage(dir, framework.Message{Text: kind == kindText, Data: data}))
+}
+
+func connCloseWebSocket(_ *state, L *lua.LState) int {
+	c := argConn(L)
+	code := optInteger(L, 2, 1000, 4999, websocket.CodeNormal)
+	reason := ""
+	if L.Get(3) != lua.LNil {
+		reason = argString(L, 3)
+	}
+	return giveDone(L, c.connection.CloseWebSocket(int(code), reason))
+}
+
 func connClose(_ *state, L *lua.LState) int {
 	c := argConn(L)
 	if !c.over() {
@@ -156,9 +229,15 @@ func connReset(_ *state, L *lua.LState) int {
 }
 
 var sessionMethods = []binding{
-	{"get", sessionGet},
-	{"set", sessionSet},
-	{"incr", sessionIncr},
+	{"get", sessionGet, "(key: string) -> string|number|boolean|nil", "The value of a key."},
+	{
+		"set", sessionSet, "(key: string, value: bytes|number|boolean|nil) -> true or fail",
+		"`nil` removes the value. `\"full\"`: there are 1024 already.",
+	},
+	{
+		"incr", sessionIncr, "(key: string, by?: number) -> sum: number or fail",
+		"Adds to a number, 1 if `by` is missing, in one step for all workers. What is no number counts as 0. `\"full\"` likewise.",
+	},
 }
 
 func (c *conn) sessionObject() lua.LValue {

@@ -42,36 +42,39 @@ func (s *state) guardCoroutines(globals *lua.LTable) {
 	create, wrap, resume, yield := original("create"), original("wrap"), original("resume"), original("yield")
 	s.install(
 		library,
-		binding{"create", func(s *state, L *lua.LState) int {
+		binding{name: "create", call: func(s *state, L *lua.LState) int {
 			s.bounce(L, bounce)
 			n := create(L)
 			s.adopt(L.Get(-1))
 			return n
 		}},
-		binding{"wrap", func(s *state, L *lua.LState) int {
+		binding{name: "wrap", call: func(s *state, L *lua.LState) int {
 			s.bounce(L, bounce)
 			n := wrap(L)
 			s.adoptWrapped(L.Get(-1))
 			return n
 		}},
-		binding{"resume", func(_ *state, L *lua.LState) int {
-			if L.CheckThread(1).Parent != nil {
+		binding{name: "resume", call: func(s *state, L *lua.LState) int {
+			thread := L.CheckThread(1)
+			if thread.Parent != nil {
 				L.Push(lua.LFalse)
 				L.Push(lua.LString(errNotSuspended))
 				return 2
 			}
+			s.makeRoom(thread, L.GetTop())
 			return resume(L)
 		}},
-		binding{"yield", func(_ *state, L *lua.LState) int {
+		binding{name: "yield", call: func(s *state, L *lua.LState) int {
 			if L.Parent == nil {
 				L.RaiseError("attempt to yield outside of a coroutine")
 			}
 			if crossesHost() {
 				L.RaiseError("attempt to yield across a pcall, metamethod, iterator or callback")
 			}
+			s.makeRoom(L.Parent, L.GetTop())
 			return yield(L)
 		}},
-		binding{"running", running},
+		binding{name: "running", call: running},
 	)
 }
 
@@ -108,8 +111,11 @@ func (s *state) adoptWrapped(wrapped lua.LValue) {
 	s.adopt(thread)
 	resume := fn.GFunction
 	fn.GFunction = func(L *lua.LState) int {
-		if th, ok := thread.(*lua.LState); ok && th.Parent != nil {
-			L.RaiseError("%s", errNotSuspended)
+		if th, ok := thread.(*lua.LState); ok {
+			if th.Parent != nil {
+				L.RaiseError("%s", errNotSuspended)
+			}
+			s.makeRoom(th, L.GetTop())
 		}
 		return resume(L)
 	}

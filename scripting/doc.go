@@ -8,6 +8,7 @@
 //	function M.on_init(config) end                     -- once a worker; an error refuses the start
 //	function M.on_connect(conn) end                    -- nil: allow; fwx.deny("why"): refuse
 //	function M.on_data(conn, chunk, direction) end     -- nil: pass; a string: send it instead; fwx.drop; fwx.deny("why")
+//	function M.on_end(conn, direction) end             -- the stream in a direction has ended; a string goes on before that
 //	function M.on_close(conn) end                      -- the connection has ended
 //	function M.on_shutdown() end                       -- once a worker
 //	return M
@@ -49,7 +50,18 @@
 // A chunk is a view of the buffer that the data was received into, not a copy. It
 // is valid until its handler returns, and taken wherever a string is. There is one
 // object for each direction of a connection, used again for each chunk: a script
-// that wants to keep data keeps tostring(chunk).
+// that wants to keep data keeps tostring(chunk). While its handler waits a small chunk is
+// moved out of the buffer, of which there are fewer than connections.
+//
+// A script that wants records instead makes its on_data with fwx.frame. What has
+// come of a record is kept for each direction; at its end the framework asks the data
+// filter (see framework.Ender) before the end goes on, so that nothing is lost.
+//
+// # Bindings
+//
+// Everything that scripts get of the host stands in tables of bindings, classes and
+// handlers, with signatures and descriptions: of these the metatables are made, and
+// by a test the lists in the reference page and the annotations in stubs/fwx.lua.
 //
 // # Files
 //
@@ -62,25 +74,54 @@
 // fwx.file.write writes a file beside the old one and renames it, so that readers
 // find the one or the other.
 //
+// # The network
+//
+// A script connects to what [Allow] lists, and what counts is the address, not the
+// name that led there. Sockets are the port's own, on the worker of the fiber that
+// waits for them. Their operations belong to the socket and not to that fiber, so one
+// that gives up waiting loses nothing that comes later. TLS is crypto/tls on the same
+// fiber, without a goroutine. The client of HTTP keeps connections for each state.
+// Names are looked up by goroutines, at most 16 for each state.
+//
+// # Time limits
+//
+// One mechanism bounds all waiting: a fiber has a chain of limits, which fwx.timeout
+// and the options of the functions of the network add to. When one expires, the fiber
+// goes on without what it waits for: that is cancelled, and ends later on its own.
+// What it waits with then must not be the script's any more, so a chunk is copied for
+// an operation that has a limit.
+//
 // Functions that can fail return nil, a message and a code: the name of a system's
 // error such as "ENOENT", or "denied", "aborted", "closed", "busy",
-// "full". Arguments of the wrong type and other misuse raise an error.
+// "full", "timeout". Arguments of the wrong type and other misuse raise an error.
+//
+// fwx.list reads a file of entries off the worker and watches it: a new set takes the
+// place of the old one, which stays if the file cannot be read.
 //
 // # Limits
 //
 // Scripts are expected to be careless, not hostile. What they have of Lua's
 // libraries is a list, compared with a golden file. A handler may run
-// [Settings].Budget instructions without waiting; the error that ends it cannot be
+// [Settings].Budget instructions without waiting, and one of a connection
+// [Settings].EventBudget in all; the error that ends it cannot be
 // caught for long, since it comes again with the next instruction. Functions whose
 // work the interpreter does not see (copying, matching patterns, sorting) pay for
 // it in instructions. A string has at most 64 MiB, ".." included, which is compiled
 // into a call. What all of that misses ends after 5 seconds by the clock, and the
-// log tells where after a tenth of a second. There is no bound on what a script
-// keeps in its variables.
+// log tells where after a tenth of a second. What a script keeps is counted by going
+// through it, after a run of Go's collector that has left more than [Settings].Memory.
+//
+// # Reload
+//
+// A filter that is replaced goes on with its connections, and has its states until
+// the last of them has ended. What the script does at intervals ends at once: tasks that the
+// script or on_init has begun are marked as scheduled, timers and tasks inherit the mark, and
+// with it no timer is set and no sleep begun any more.
 //
 // # Errors
 //
 // A handler that fails is logged with script, line, traceback and connection, up to
 // ten times in ten seconds and filter; the others are counted. The connection then
-// ends as failed, or goes on if on_error is "pass".
+// ends as failed, or goes on if on_error is "pass". An error that the script catches
+// leaves the locals of the functions that go on as they are, see protect.go.
 package scripting

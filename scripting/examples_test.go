@@ -1,16 +1,25 @@
 package scripting
 
 import (
+	"bufio"
 	"encoding/json"
+	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"fwx/framework"
 	"fwx/framework/fwxtest"
+	"fwx/framework/store/redisstore"
+	"fwx/framework/store/redisstore/redistest"
 )
 
 // example makes a gateway with a script of examples/lua.
@@ -132,6 +141,88 @@ func TestExampleBlocklistAsShipped(t *testing.T) {
 	g.logged("client 127.0.0.66 is on the blocklist")
 }
 
+// smtp answers as a mail server does, and notes the lines that it is sent.
+func smtp(note func(line string)) func(net.Conn) {
+	return func(c net.Conn) {
+		mail := false
+		for lines := bufio.NewScanner(c); lines.Scan(); {
+			line := lines.Text()
+			note(line)
+			command, _, _ := strings.Cut(line, " ")
+			answer := "250 done"
+			switch {
+			case mail && line != ".":
+				continue
+			case mail:
+				mail = false
+			case command == "DATA":
+				mail, answer = true, "354 go on"
+			case command == "QUIT":
+				answer = "221 bye"
+			case command != "EHLO" && command != "MAIL" && command != "RCPT":
+				answer = "500 unknown"
+			}
+			_, _ = io.WriteString(c, answer+"\r\n") // an error is one for the client to see
+		}
+	}
+}
+
+func TestExampleSMTPGuard(t *testing.T) {
+	source, err := os.ReadFile(filepath.Join("..", "examples", "lua", "smtp_guard.lua"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := []struct{ send, answer, seen string }{
+		{"EHLO me\r\n", "250 done", "EHLO me"},
+		{"EXPN staff\r\n", "500 unknown", "REFUSED"},
+		{"mail FROM:<a@example.com>\r\n", "500 unknown", "mail FROM:<a@example.com>"}, // the server of the test knows capitals only
+		{"MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\n", "250 done|250 done", "MAIL FROM:<a@example.com>|RCPT TO:<b@example.com>"},
+		{"DATA\r\n", "354 go on", "DATA"},
+		{"Subject: x\r\n\r\nEXPN in the text\r\n.\r\n", "250 done", "Subject: x||EXPN in the text|."},
+		{"STARTTLS\r\nVRFY b\r\n", "500 unknown|500 unknown", "REFUSED|REFUSED"},
+		{"QUIT\r\n", "221 bye", "QUIT"},
+	}
+	onBackends(t, func(t *testing.T, backend string) {
+		t.Helper()
+		for _, size := range []int{1, 5, 4096} {
+			t.Run(strconv.Itoa(size), func(t *testing.T) {
+				seen := make(chan string, 16)
+				server := serve(t, "tcp", "127.0.0.1:0", smtp(func(line string) { seen <- line }))
+				g := newGatewayTo(t, server, 1, backend, "", func(s *Settings) {
+					s.Script, s.Source = "examples/lua/smtp_guard.lua", string(source)
+				}).start()
+				c := g.dial()
+				answers := bufio.NewReader(c)
+				for _, step := range steps {
+					for part := range slices.Chunk([]byte(step.send), size) {
+						if _, err := c.Write(part); err != nil {
+							t.Fatal(err)
+						}
+					}
+					checkLines(t, step.answer, func() string {
+						line, err := answers.ReadString('\n')
+						if err != nil {
+							t.Fatalf("%q: %v", step.send, err)
+						}
+						return strings.TrimSpace(line)
+					})
+					checkLines(t, step.seen, func() string { return <-seen })
+				}
+			})
+		}
+	})
+}
+
+// checkLines compares lines with those wanted, which have "|" between them.
+func checkLines(t *testing.T, want string, next func() string) {
+	t.Helper()
+	for line := range strings.SplitSeq(want, "|") {
+		if got := next(); got != line {
+			t.Errorf("got %q, want %q", got, line)
+		}
+	}
+}
+
 func TestExampleSpool(t *testing.T) {
 	for _, script := range []string{"spool.lua", "sdk_spool.lua"} {
 		onBackends(t, func(t *testing.T, backend string) {
@@ -168,4 +259,80 @@ func TestExampleSpoolRemoves(t *testing.T) {
 	if len(left) > 0 || err != nil {
 		t.Errorf("left %v, %v", left, err)
 	}
+}
+
+// rateLimited counts how many of the connections that clients make at the same
+// time, to one gateway or the other, are let through.
+func rateLimited(t *testing.T, connections int, gateways ...*gateway) int {
+	t.Helper()
+	const clients = 16
+	var passed atomic.Int64
+	var all sync.WaitGroup
+	for i := range clients {
+		all.Go(func() {
+			for n := i; n < connections; n += clients {
+				if got, _ := gateways[n%len(gateways)].exchange("x"); got == "x" {
+					passed.Add(1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	return int(passed.Load())
+}
+
+func TestExampleRateLimit(t *testing.T) {
+	const limit, connections = 50, 150
+	config := map[string]any{"limit": limit, "window": 3600, "ban": 3600}
+	onBackends(t, func(t *testing.T, backend string) {
+		t.Helper()
+		g := example(t, backend, "rate_limit.lua", Allow{}, config)
+		if n := rateLimited(t, connections, g); n != limit {
+			t.Errorf("%d connections passed, want %d", n, limit)
+		}
+		g.logged("127.0.0.1 connects too often")
+		if n := strings.Count(g.log.String(), "msg=banned"); n != 1 {
+			t.Errorf("banned %d times", n)
+		}
+	})
+}
+
+// TestExampleRateLimitIsShared has two gateways count in one Redis, and then
+// looks at what they do without it.
+func TestExampleRateLimitIsShared(t *testing.T) {
+	const limit, connections = 100, 400
+	server := redistest.Start(t)
+	onBackends(t, func(t *testing.T, backend string) {
+		t.Helper()
+		source, err := os.ReadFile(filepath.Join("..", "examples", "lua", "rate_limit.lua"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		gateways := make([]*gateway, 0, 2)
+		for range cap(gateways) {
+			s, err := redisstore.New(redisstore.Settings{Address: server.Address(), Prefix: backend + ":", Timeout: 10 * time.Second}, "", slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			gateways = append(gateways, newGatewayFrom(t, echo(t), framework.Config{
+				Service: framework.ServiceConfig{Backend: backend, Workers: 2},
+				Store:   framework.StoreConfig{Store: s},
+			}, "", func(s *Settings) {
+				s.Source, s.Config = string(source), map[string]any{"limit": limit, "window": 3600, "ban": 3600}
+			}).start())
+		}
+		if n := rateLimited(t, connections, gateways...); n != limit {
+			t.Errorf("%d connections passed, want %d", n, limit)
+		}
+		server.Stop()
+		if got, _ := gateways[0].exchange("x"); got != "" {
+			t.Error("a connection that could not be counted was let through")
+		}
+		gateways[0].logged("the store is unavailable")
+		server.Restart() // and has forgotten the count
+		fwxtest.Eventually(t, patience, "connections are counted again", func() bool {
+			got, _ := gateways[0].exchange("x")
+			return got == "x"
+		})
+	})
 }

@@ -62,7 +62,8 @@ func reportMissed(logger *slog.Logger, missed int) {
 
 // logError logs the failure of a handler.
 func (s *state) logError(handler string, connection uint64, err error) {
-	ok, missed := s.filter.failures.admit(time.Now())
+	s.countError(handler)
+	ok, missed := s.filter.failures.admit(s.time())
 	reportMissed(s.logger, missed)
 	if !ok {
 		return
@@ -83,7 +84,7 @@ func (s *state) logError(handler string, connection uint64, err error) {
 // stalled logs that a handler keeps everything else on its worker waiting, while
 // it does so.
 func (s *state) stalled(held time.Duration) {
-	if ok, _ := s.filter.failures.admit(time.Now()); !ok || s.running == nil {
+	if ok, _ := s.filter.failures.admit(s.time()); !ok || s.running == nil {
 		return
 	}
 	t := s.running.task
@@ -122,6 +123,9 @@ func messageOf(err error) string {
 
 // position is what Lua puts before a message: "script:12: message".
 var position = regexp.MustCompile(`^(.+?):(\d+): `)
+
+// tracebackLine is a line of a script in a traceback.
+var tracebackLine = regexp.MustCompile(`(?m)^\t([^\[\s]\S*:\d+):`)
 
 // lineOf returns the line of the script that an error names, or 0.
 func lineOf(err error) int {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"time"
 
@@ -22,14 +23,13 @@ var (
 	errTooLong = errors.New("the handler took too long")
 )
 
-// task is a Lua function to be run on a fiber.
+// task is what a Lua function is run for on a fiber.
 type task struct {
-	name  string // of the handler, for logs
-	fn    *lua.LFunction
-	args  [5]lua.LValue
-	nargs int
-	conn  *conn  // on whose behalf; nil: the script's own
-	end   ending // told when it has returned or failed
+	name string // of the handler, for logs
+	conn *conn  // on whose behalf; nil: the script's own
+	end  ending // told when it has returned or failed
+
+	scheduled bool // by the script when it began, and not for a connection or a file that has changed
 }
 
 // ending is told the result of a task, on the worker's loop.
@@ -56,24 +56,31 @@ type fiber struct {
 	next   func() (struct{}, bool)
 	stop   func()
 	yield  func(struct{}) bool
-	uses   int
 
 	task    task
+	nargs   int  // of its function, which are on the thread's stack until it begins
 	done    bool // the task has ended
+	parked  bool
+	waited  bool // parked since the task began
 	result  lua.LValue
 	err     error
-	aborted error // what waiting raises from now on
+	aborted error  // what waiting raises from now on
+	limits  *limit // on its waiting, the innermost first
+
+	protections *protection // the innermost first
 
 	// While others run.
-	left    int64       // of the budget
+	left    int64       // of the instructions of this turn
+	reserve int64       // instructions for the turns after it
 	current *lua.LState // the thread that ran: a coroutine of the script, perhaps
 
 	// What it waits for.
 	op      *completion.Overlapped
 	waiting *completion.Overlapped // op, while it is in flight
 	sleep   *completion.Timer
-	parked  bool
-	waited  bool // parked since the task began
+	inquiry *inquiry      // of the store
+	since   time.Duration // when it was parked, on the worker's clock
+	parks   uint          // how often it has been parked, so that a wake that comes late is told
 	n       int
 	opErr   error
 }
@@ -82,6 +89,7 @@ func newFiber(s *state) *fiber {
 	f := &fiber{state: s}
 	f.thread, _ = s.L.NewThread() // the main thread has no context to cancel
 	f.thread.SetContext(&s.meter)
+	parts.shareBoxes(f.thread, s.L)
 	f.next, f.stop = iter.Pull(f.run)
 	return f
 }
@@ -106,12 +114,8 @@ func (f *fiber) execute() {
 		}
 	}()
 	t := f.thread
-	t.Push(f.task.fn)
-	for i := range f.task.nargs {
-		t.Push(f.task.args[i])
-	}
 	f.result = lua.LNil
-	f.err = t.PCall(f.task.nargs, 1, nil)
+	f.err = overflow(t, t.PCall(f.nargs, 1, nil))
 	if f.err == nil {
 		f.result = t.Get(-1)
 	}
@@ -127,22 +131,39 @@ func (s *state) await(L *lua.LState, start func(*completion.Overlapped) error) (
 // awaitUnless is await for an operation that may be done at once.
 func (s *state) awaitUnless(L *lua.LState, start func(*completion.Overlapped) (done bool, err error)) (n int, value any, err error) {
 	f := s.fiberOf(L)
+	n, value, err = f.perform(start)
+	f.raiseInterrupted(L)
+	return n, value, err
+}
+
+// perform is awaitUnless with an error where that would raise one: for what must
+// tidy up first, or has frames of others between itself and the script.
+func (f *fiber) perform(start func(*completion.Overlapped) (done bool, err error)) (n int, value any, err error) {
+	s := f.state
+	if err := f.interrupted(); err != nil {
+		return 0, nil, err
+	}
 	if f.op == nil || f.op.InFlight() {
 		f.op = s.worker.CreateOverlapped()
 		if err := f.op.SetNotificationInterface((*fiberOperation)(f), nil); err != nil {
 			return 0, nil, err
 		}
 	}
-	if done, err := start(f.op); done || err != nil {
+	o := f.op
+	if done, err := start(o); done || err != nil {
 		return 0, nil, err
 	}
-	f.waiting = f.op
+	f.waiting = o
 	f.park()
-	value = f.op.TakeValue()
-	if f.aborted != nil {
-		s.discard(value)
+	if o.InFlight() { // its limit has expired: it ends without us
+		return 0, nil, f.interrupted()
 	}
-	f.raiseAborted(L)
+	value = o.TakeValue()
+	o.TakeData() // who waited has the buffer
+	if err := f.interrupted(); err != nil {
+		s.discard(value)
+		return 0, nil, err
+	}
 	return f.n, value, f.opErr
 }
 
@@ -152,10 +173,7 @@ func (s *state) fiberOf(L *lua.LState) *fiber {
 	if f == nil {
 		L.RaiseError("nothing can be waited for here")
 	}
-	if f.aborted == nil && f.task.conn != nil && f.task.conn.over() && f.task.name != handlerClose {
-		f.aborted = errConnectionEnded
-	}
-	f.raiseAborted(L)
+	f.raiseInterrupted(L)
 	return f
 }
 
@@ -165,28 +183,66 @@ func (s *state) awaitTimer(L *lua.LState, d time.Duration) {
 	if f.sleep == nil {
 		f.sleep = s.worker.NewTimer(f.wake)
 	}
+	s.expire(f)
+	f.raiseInterrupted(L)
 	f.sleep.Reset(d)
 	f.park()
-	f.raiseAborted(L)
+	f.raiseInterrupted(L)
 }
 
-// raiseAborted raises the error of a fiber that must not wait any more.
-func (f *fiber) raiseAborted(L *lua.LState) {
+// parkAt waits for whoever finds the fiber in the place and wakes it.
+func (f *fiber) parkAt(place **fiber) error {
+	if err := f.interrupted(); err != nil {
+		return err
+	}
+	*place = f
+	f.park()
+	*place = nil
+	return f.interrupted()
+}
+
+// interrupted says why a fiber must not wait any more; nil: it may.
+func (f *fiber) interrupted() error {
+	if f.aborted == nil && f.task.conn != nil && f.task.conn.over() && f.task.name != handlerClose {
+		f.aborted = errConnectionEnded
+	}
 	if f.aborted != nil {
-		L.RaiseError("%s", f.aborted.Error())
+		return f.aborted
+	}
+	return f.limits.expiry()
+}
+
+// raiseInterrupted raises the error of a fiber that must not wait any more.
+func (f *fiber) raiseInterrupted(L *lua.LState) {
+	if err := f.interrupted(); err != nil {
+		L.RaiseError("%s", err.Error())
 	}
 }
 
-// park switches to the worker's loop until wake. The budget starts anew: it
-// bounds how long others must wait, and they do not now.
+// waitCost is the instructions that a wait counts as: it takes the time of so many.
+const waitCost = 100
+
+// endless is the instructions of a task of the script's own, which may run for ever.
+const endless = math.MaxInt64 / 2
+
+// budget gives a task its instructions: what it may run in all, and of that a turn.
+func (f *fiber) budget(all int64) {
+	f.left = min(all, f.state.filter.settings.Budget)
+	f.reserve = all - f.left
+}
+
+// park switches to the worker's loop until wake. A new turn begins then: what one may
+// run bounds how long others must wait, and they do not now.
 func (f *fiber) park() {
-	f.parked, f.waited = true, true
+	f.parked, f.waited, f.since = true, true, f.state.worker.Now()
+	f.parks++
 	if !f.yield(struct{}{}) {
 		f.aborted = errScriptEnded
 	}
 	f.parked = false
 	if f.aborted == nil {
-		f.state.meter.set(f.state.filter.settings.Budget)
+		f.budget(f.left + f.reserve - waitCost)
+		f.state.refill(f, f.left)
 	}
 }
 
@@ -196,8 +252,10 @@ type fiberOperation fiber
 // CompleteAsyncIO resumes the fiber.
 func (o *fiberOperation) CompleteAsyncIO(_ bool, n int, err error, overlapped *completion.Overlapped, _ any) {
 	f := (*fiber)(o)
-	if f.waiting != overlapped {
-		f.state.discard(overlapped.TakeValue()) // the fiber was ended without it
+	if f.waiting != overlapped { // the fiber went on, or was ended, without it
+		overlapped.TakeData()
+		f.state.discard(overlapped.TakeValue())
+		f.state.settled()
 		return
 	}
 	f.waiting, f.n, f.opErr = nil, n, err
@@ -230,14 +288,44 @@ func (f *fiber) abort(err error) {
 	if f.sleep != nil {
 		f.sleep.Stop()
 	}
-	_ = f.state.worker.Post(f.wake) // closed: shutdown stops it
+	parks := f.parks
+	_ = f.state.worker.Post(func() { // closed: shutdown stops it
+		if f.parks == parks {
+			f.wake()
+		}
+	})
 }
 
-// start runs a task; its end is told when it has ended, which may be now.
-func (s *state) start(t task) {
+// leave ends the wait of a fiber before what it waits for: a limit has expired.
+// What is in flight is cancelled, and ends without it. Only the worker's loop may
+// do so.
+func (f *fiber) leave() {
+	if f.waiting != nil {
+		_ = f.waiting.Cancel() // it may have completed; its notification comes anyway
+		f.waiting = nil
+		f.state.pending++
+	}
+	if f.sleep != nil {
+		f.sleep.Stop()
+	}
+	f.wake()
+}
+
+// start runs a function for a task; its end is told when it has ended, which may be now.
+func (s *state) start(t task, fn *lua.LFunction, args ...lua.LValue) {
 	f := s.takeFiber()
+	f.thread.Push(fn)
+	for _, v := range args {
+		f.thread.Push(v)
+	}
+	f.nargs = len(args)
 	f.task, f.done, f.waited, f.aborted = t, false, false, nil
-	f.left, f.current = s.filter.settings.Budget, f.thread
+	f.current = f.thread
+	if t.conn == nil {
+		f.budget(endless)
+	} else {
+		f.budget(s.filter.settings.EventBudget)
+	}
 	if s.closing {
 		f.aborted = errScriptEnded
 	}
@@ -250,7 +338,7 @@ func (s *state) start(t task) {
 func (s *state) enter(f *fiber) {
 	outer, left, current := s.running, s.meter.left, s.L.G.CurrentThread
 	s.running, s.L.G.CurrentThread = f, f.current
-	s.meter.set(f.left)
+	s.refill(f, f.left)
 	f.next()
 	f.left, f.current = s.meter.left, s.L.G.CurrentThread
 	s.running, s.L.G.CurrentThread = outer, current
@@ -274,6 +362,9 @@ func (s *state) settle(f *fiber) {
 		}
 	}
 	s.release(f)
+	if s.memory.over != nil {
+		s.memory.counted = time.Time{} // what the handler held for itself is free
+	}
 	t.end.taskEnded(result, err)
 	if s.closing {
 		s.checkEnded()
@@ -282,7 +373,7 @@ func (s *state) settle(f *fiber) {
 
 const (
 	maxIdleFibers = 64
-	maxFiberUses  = 1 << 16 // a Lua stack that has grown never shrinks
+	maxIdleStack  = 4 << 10 // values: a Lua stack that has grown never shrinks
 )
 
 func (s *state) takeFiber() *fiber {
@@ -297,8 +388,7 @@ func (s *state) takeFiber() *fiber {
 func (s *state) release(f *fiber) {
 	failed := f.err != nil
 	f.task, f.result, f.err = task{}, nil, nil
-	f.uses++
-	if failed || s.closing || len(s.idle) >= maxIdleFibers || f.uses >= maxFiberUses {
+	if failed || s.closing || len(s.idle) >= maxIdleFibers || len(parts.stack(f.thread)) > maxIdleStack {
 		f.stop()
 		return
 	}

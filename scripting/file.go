@@ -18,6 +18,7 @@ type file struct {
 	state *state
 	owner *conn // with which it is closed; nil: the state
 	path  string
+	how   string // it was opened
 	grant *grant
 	name  string // beneath the grant
 
@@ -45,31 +46,72 @@ const (
 )
 
 var fileMethods = []binding{
-	{"read", fileRead},
-	{"read_all", fileReadAll},
-	{"write", fileWrite},
-	{"append", fileAppend},
-	{"sync", fileSync},
-	{"stat", fileStat},
-	{"close", fileClose},
+	{
+		"read", fileRead, "(offset: integer, n: integer) -> string? or fail",
+		"Waits. Up to `n` bytes, at most 64 MiB; fewer at the end of the file. At or behind the end a single `nil`.",
+	},
+	{
+		"read_all", fileReadAll, "(limit?: integer) -> string or fail",
+		"Waits. From the beginning to the end. `\"EFBIG\"`: larger than `limit`, at most and otherwise 64 MiB.",
+	},
+	{
+		"write", fileWrite, "(offset: integer, data: bytes) -> integer or fail",
+		"Waits. The number of bytes written, which is all of them.",
+	},
+	{
+		"append", fileAppend, "(record: bytes) -> true or fail",
+		"Mode `\"a\"` only, see [appending](#appending). Waits if the file's queue is full.",
+	},
+	{"sync", fileSync, "() -> true or fail", "Waits until the data is on the disk. Not in mode `\"a\"`."},
+	{"stat", fileStat, "() -> " + statResult, "Waits. As `fwx.file.stat`, of what the path names now."},
+	{"close", fileClose, "() -> true", "Does not wait. Closing again does nothing."},
 }
 
 var fileFunctions = []binding{
-	{"open", fileOpen},
-	{"read", readPath},
-	{"write", writePath},
-	{"rename", renamePath},
-	{"remove", removePath},
-	{"list", listPath},
-	{"stat", statPath},
-	{"mkdir", makeFolder},
-	{"watch", watchPath},
+	{
+		"open", fileOpen, `(path: string, mode?: "r"|"r+"|"w"|"w+"|"a") -> file or fail`,
+		"Waits. See [modes](#modes): `local f = assert(fwx.file.open(\"var/x\", \"w\"))`.",
+	},
+	{
+		"read", readPath, "(path: string, limit?: integer) -> string or fail",
+		"Waits. The content. `\"EFBIG\"`: larger than `limit`, at most and otherwise 64 MiB.",
+	},
+	{
+		"write", writePath, "(path: string, data: bytes) -> true or fail",
+		"Waits. Writes a file beside the old one, `path.0.tmp` for instance, and renames it: readers find the old content or " +
+			"the new. A symbolic link is replaced by the file. What is there and no regular file, a FIFO for one, is written in " +
+			"place.",
+	},
+	{
+		"rename", renamePath, "(from: string, to: string) -> true or fail",
+		"Waits. Both under the same entry of `write`, else `\"EXDEV\"`.",
+	},
+	{"remove", removePath, "(path: string) -> true or fail", "Waits. Removes a file or an empty directory; wants `write`."},
+	{
+		"list", listPath, "(path: string) -> string[] or fail",
+		"Waits. The names in a directory, in order; up to 100,000, what is beyond is left out.",
+	},
+	{
+		"stat", statPath, "(path: string) -> " + statResult,
+		"Waits. `mtime` in seconds since 1970; `type`: `\"file\"`, `\"directory\"`, `\"fifo\"`, `\"socket\"` or `\"device\"`. " +
+			"Links are followed. Wants `read` or `write`.",
+	},
+	{
+		"mkdir", makeFolder, "(path: string) -> true or fail",
+		"Waits. Makes a directory, with those above it that are missing; wants `write`. One that exists is no error.",
+	},
+	{
+		"watch", watchPath, "(path: string, fn: fun(path: string)) -> watch or fail",
+		"Waits. Calls `fn` when the file has changed, see [watches](#watches).",
+	},
 }
+
+const statResult = "{size: integer, mtime: number, type: string} or fail"
 
 // newFile resolves a path for a mode of opening.
 func (s *state) newFile(path, how string) (*file, int, error) {
 	m := fileModes[how]
-	f := &file{state: s, path: path}
+	f := &file{state: s, path: path, how: how}
 	for _, need := range m.needs {
 		var err error
 		if f.grant, f.name, err = s.filter.access.find(need, path); err != nil {
@@ -97,6 +139,9 @@ func (s *state) openHandle(L *lua.LState, path, how string) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.admitFile(path); err != nil {
+		return nil, err
+	}
 	_, value, err := s.await(L, func(o *completion.Overlapped) error {
 		return s.worker.OpenFile(o, f.grant.root, f.name, flags, defaultFileMode)
 	})
@@ -104,13 +149,16 @@ func (s *state) openHandle(L *lua.LState, path, how string) (*file, error) {
 		return nil, explain("open", path, err)
 	}
 	f.handle, _ = value.(*completion.Handle)
-	f.owner = s.track(f)
+	f.opened()
 	return f, nil
 }
 
 func (s *state) openAppender(L *lua.LState, path string) (*file, error) {
 	f, _, err := s.newFile(path, modeAppend)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.admitFile(path); err != nil {
 		return nil, err
 	}
 	_, value, err := s.await(L, func(o *completion.Overlapped) error {
@@ -120,8 +168,24 @@ func (s *state) openAppender(L *lua.LState, path string) (*file, error) {
 		return nil, explain("open", path, err)
 	}
 	f.appender, _ = value.(*completion.Appender)
-	f.owner = s.track(f)
+	f.opened()
 	return f, nil
+}
+
+// maxFiles bounds the files that a script has open on a worker.
+const maxFiles = 4096
+
+// admitFile refuses to open one file more than there may be.
+func (s *state) admitFile(path string) error {
+	if s.files < maxFiles {
+		return nil
+	}
+	return &codedError{fmt.Sprintf("open %s: the script has %d files open on this worker already", path, s.files), "EMFILE"}
+}
+
+func (f *file) opened() {
+	f.state.files++
+	f.owner = f.state.track(f)
 }
 
 func fileOpen(s *state, L *lua.LState) int {
@@ -160,7 +224,10 @@ func (f *file) release() {
 }
 
 func (f *file) close() {
-	f.state.untrack(f, f.owner)
+	if f.closed() != nil {
+		return
+	}
+	f.forget()
 	if f.handle != nil {
 		_ = f.handle.Close() // an error means that it is closed
 		f.handle = nil
@@ -169,6 +236,20 @@ func (f *file) close() {
 		f.state.closeAppender(f.appender)
 		f.appender = nil
 	}
+}
+
+func (f *file) forget() {
+	f.state.files--
+	f.state.untrack(f, f.owner)
+	f.owner = nil // whose table the script may keep the file's object in
+}
+
+// handOver gives the open file to an answer. For the script it is closed.
+func (f *file) handOver() *completion.Handle {
+	f.forget()
+	h := f.handle
+	f.handle, f.lost = nil, "an answer has it, which closes it"
+	return h
 }
 
 // closed returns the error of using a file that is closed; nil if it is open.
@@ -207,7 +288,7 @@ func fileRead(s *state, L *lua.LState) int {
 	if n == 0 {
 		return give(L, lua.LString(""))
 	}
-	data, err := s.readAt(L, f, offset, make([]byte, n))
+	data, err := s.readAt(L, f.handle, offset, make([]byte, n))
 	switch {
 	case errors.Is(err, completion.ErrHandleEOF):
 		return give(L, lua.LNil)
@@ -217,15 +298,20 @@ func fileRead(s *state, L *lua.LState) int {
 	return s.giveBytes(L, data)
 }
 
+// readable is what can be read at an offset.
+type readable interface {
+	ReadFile(ov *completion.OVERLAPPED, buf []byte) error
+}
+
 // readAt reads what fits into buf.
-func (s *state) readAt(L *lua.LState, f *file, offset int64, buf []byte) ([]byte, error) {
+func (s *state) readAt(L *lua.LState, f readable, offset int64, buf []byte) ([]byte, error) {
 	n, _, err := s.await(L, func(o *completion.Overlapped) error {
 		ov, err := o.GetOverlapped()
 		if err != nil {
 			return err
 		}
 		ov.Offset = offset
-		return f.handle.ReadFile(ov, buf)
+		return f.ReadFile(ov, buf)
 	})
 	return buf[:n], err
 }
@@ -249,7 +335,7 @@ func (s *state) giveAll(L *lua.LState, f *file, limit int) int {
 		if len(all) == cap(all) {
 			all = append(make([]byte, 0, max(firstRead, 2*cap(all))), all...)
 		}
-		part, err := s.readAt(L, f, int64(len(all)), all[len(all):cap(all)])
+		part, err := s.readAt(L, f.handle, int64(len(all)), all[len(all):cap(all)])
 		if errors.Is(err, completion.ErrHandleEOF) {
 			return s.giveBytes(L, all)
 		}
@@ -362,7 +448,7 @@ func writePath(s *state, L *lua.LState) int {
 	if err != nil {
 		return giveError(L, err)
 	}
-	_, err = s.block(L, func() (any, error) { return nil, replaceFile(g.os, name, data) })
+	_, err = s.block(L, func() (any, error) { return nil, replaceFile(g.root, name, data) })
 	return giveDone(L, explain("write", path, err))
 }
 
@@ -374,7 +460,7 @@ func (s *state) block(L *lua.LState, f func() (any, error)) (any, error) {
 }
 
 // replaceFile writes a file beside the one of that name and renames it.
-func replaceFile(root *os.Root, name string, data []byte) error {
+func replaceFile(root *completion.Root, name string, data []byte) error {
 	if info, err := root.Stat(name); err == nil && !info.Mode().IsRegular() {
 		return writeInPlace(root, name, data) // a FIFO or device is not replaced
 	}
@@ -392,9 +478,9 @@ func replaceFile(root *os.Root, name string, data []byte) error {
 	return err
 }
 
-func writeInPlace(root *os.Root, name string, data []byte) error {
+func writeInPlace(root *completion.Root, name string, data []byte) error {
 	// Without O_NONBLOCK the open of a FIFO waits for a reader.
-	f, err := root.OpenFile(name, os.O_WRONLY|syscall.O_NONBLOCK, defaultFileMode)
+	f, err := root.Open(name, os.O_WRONLY|syscall.O_NONBLOCK, defaultFileMode)
 	if err != nil {
 		return err
 	}
@@ -405,10 +491,10 @@ func writeInPlace(root *os.Root, name string, data []byte) error {
 // maxTemporary bounds the search for a name that is free.
 const maxTemporary = 100
 
-func createBeside(root *os.Root, name string) (string, *os.File, error) {
+func createBeside(root *completion.Root, name string) (string, completion.File, error) {
 	for i := 0; ; i++ {
 		temporary := fmt.Sprintf("%s.%d.tmp", strings.TrimSuffix(name, "/"), i)
-		f, err := root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, defaultFileMode)
+		f, err := root.Open(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, defaultFileMode)
 		if err == nil || !errors.Is(err, os.ErrExist) || i == maxTemporary {
 			return temporary, f, err
 		}

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"fwx/framework"
 	"fwx/framework/completion"
+	"fwx/framework/metrics"
+	"fwx/framework/store"
 )
 
 // filter is a script as a filter of the service. It is its own object for every
@@ -17,10 +20,17 @@ type filter struct {
 	settings Settings
 	program  *program
 	access   *access
+	reach    *reach
 	logger   *slog.Logger
+	store    store.Store
+	metrics  *metrics.Registry
+	alert    func(filter string, worker int, text string)
 	failures failures
 	states   []*state // by worker
 
+	metricsFull sync.Once // tells that there are too many
+
+	timeLimit  time.Duration // of a turn
 	closeLimit time.Duration // of an on_close
 	killLimit  time.Duration // of the end
 }
@@ -28,7 +38,8 @@ type filter struct {
 // FilterInit runs the script and its on_init on every worker.
 func (f *filter) FilterInit(fw *framework.Firewall) (framework.EventMask, error) {
 	f.logger = fw.Logger().With("filter", f.settings.Name, "script", f.program.path)
-	if err := f.access.open(); err != nil {
+	f.store, f.metrics, f.alert = fw.Store(), fw.Metrics(), fw.RaiseAlert
+	if err := f.access.open(fw.Port()); err != nil {
 		return 0, err
 	}
 	workers := fw.Port().Workers()
@@ -71,11 +82,13 @@ func (f *filter) AttachToSession(*framework.Session, *framework.EventMask) (fram
 	return f, nil
 }
 
-// FirewallEventHandler calls on_connect and on_close.
+// FirewallEventHandler calls on_client_hello, on_connect and on_close.
 func (f *filter) FirewallEventHandler(ev *framework.Event) framework.Verdict {
 	s := f.states[ev.Connection.Worker().Index()]
 	switch ev.Type {
-	case framework.ConnectTCP:
+	case framework.ClientHello:
+		return s.greeting(ev)
+	case framework.ConnectTCP, framework.EstablishedConnection: // the latter of one that the script watches
 		return s.connecting(ev)
 	case framework.ConnectionTerminating:
 		return s.terminating(ev)
@@ -89,6 +102,9 @@ func (f *filter) Interrupt(c *framework.Connection) {
 	s := f.states[c.Worker().Index()]
 	s.connOf(c).detach()
 }
+
+// Files returns the script and the modules that it has required.
+func (f *filter) Files() []framework.File { return f.program.read() }
 
 // FilterShutdown runs on_shutdown on every worker and ends the states.
 func (f *filter) FilterShutdown(ctx context.Context) error {

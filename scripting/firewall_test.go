@@ -21,8 +21,6 @@ import (
 	"fwx/framework/fwxtest"
 )
 
-const patience = 10 * time.Second
-
 // gateway is a firewall with one script between a client and an echo server.
 type gateway struct {
 	tb     testing.TB
@@ -30,34 +28,13 @@ type gateway struct {
 	log    *record
 	fw     *framework.Firewall
 	filter framework.Filter
+	config framework.Config
 }
 
 // echo starts a server that sends back what it receives.
 func echo(tb testing.TB) string {
 	tb.Helper()
-	var config net.ListenConfig
-	l, err := config.Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() {
-				_, _ = io.Copy(struct{ io.Writer }{c}, c) // not spliced: that keeps pipes
-				_ = c.Close()
-			})
-		}
-	})
-	tb.Cleanup(func() {
-		_ = l.Close()
-		serving.Wait()
-	})
-	return l.Addr().String()
+	return serve(tb, "tcp", "127.0.0.1:0", func(c net.Conn) { _, _ = io.Copy(struct{ io.Writer }{c}, c) }) // not spliced: that keeps pipes
 }
 
 func newGateway(tb testing.TB, backend, source string, change ...func(*Settings)) *gateway {
@@ -67,6 +44,18 @@ func newGateway(tb testing.TB, backend, source string, change ...func(*Settings)
 
 // newGatewayOf makes a gateway of several workers.
 func newGatewayOf(tb testing.TB, workers int, backend, source string, change ...func(*Settings)) *gateway {
+	tb.Helper()
+	return newGatewayTo(tb, echo(tb), workers, backend, source, change...)
+}
+
+// newGatewayTo makes a gateway to a server.
+func newGatewayTo(tb testing.TB, server string, workers int, backend, source string, change ...func(*Settings)) *gateway {
+	tb.Helper()
+	return newGatewayFrom(tb, server, framework.Config{Service: framework.ServiceConfig{Backend: backend, Workers: workers}}, source, change...)
+}
+
+// newGatewayFrom completes a configuration by the script.
+func newGatewayFrom(tb testing.TB, server string, config framework.Config, source string, change ...func(*Settings)) *gateway {
 	tb.Helper()
 	g := &gateway{tb: tb, dir: tb.TempDir(), log: &record{}}
 	settings := Settings{
@@ -80,15 +69,19 @@ func newGatewayOf(tb testing.TB, workers int, backend, source string, change ...
 	if g.filter, err = New(settings); err != nil {
 		tb.Fatal(err)
 	}
-	server := echo(tb)
-	g.fw, err = framework.New(framework.Config{
-		Service:   framework.ServiceConfig{Backend: backend, Workers: workers, Drain: time.Second},
-		Upstreams: []framework.UpstreamConfig{{Name: "site", Servers: []string{server}}},
-		Filters:   []framework.FilterConfig{{Name: "test", Class: framework.ClassMiddle, Filter: g.filter}},
-		Listeners: []framework.ListenerConfig{{Name: "web", Listen: "127.0.0.1:0", Upstream: "site", Filters: []string{"test"}}},
-		Logger:    g.log.logger(),
-	}, nil)
-	if err != nil {
+	tb.Cleanup(func() {
+		if tb.Failed() {
+			tb.Logf("log:\n%s", g.log)
+		}
+	})
+	g.filter.(*filter).timeLimit = holdLimit
+	config.Service.Drain = time.Second
+	config.Upstreams = []framework.UpstreamConfig{{Name: "site", Servers: []string{server}}}
+	config.Filters = []framework.FilterConfig{{Name: "test", Class: framework.ClassMiddle, Filter: g.filter}}
+	config.Listeners = []framework.ListenerConfig{{Name: "web", Listen: "127.0.0.1:0", Upstream: "site", Filters: []string{"test"}}}
+	config.Logger = g.log.logger()
+	g.config = config
+	if g.fw, err = framework.New(g.config, framework.NewRegistry(Factory())); err != nil {
 		tb.Fatal(err)
 	}
 	return g
@@ -110,6 +103,29 @@ func (g *gateway) stop() {
 	if err := g.fw.Shutdown(ctx); err != nil {
 		g.tb.Error(err)
 	}
+}
+
+// waiting returns how many handlers wait on the first worker.
+func (g *gateway) waiting() (n int) {
+	s := g.filter.(*filter).states[0]
+	if err := s.worker.Call(func() { n = len(s.active) }); err != nil {
+		g.tb.Error(err)
+	}
+	return n
+}
+
+// waitsIn returns the function that the one handler waits in that waits on the first worker.
+func (g *gateway) waitsIn() (call string) {
+	s := g.filter.(*filter).states[0]
+	err := s.worker.Call(func() {
+		for f := range s.active {
+			call, _ = place(f.current)
+		}
+	})
+	if err != nil {
+		g.tb.Error(err)
+	}
+	return call
 }
 
 func (g *gateway) dial() net.Conn {
@@ -155,16 +171,7 @@ func (g *gateway) exchange(text string) (string, error) {
 // logged waits until the log has a text.
 func (g *gateway) logged(text string) {
 	g.tb.Helper()
-	ok := false
-	deadline := time.Now().Add(patience)
-	for !ok && time.Now().Before(deadline) {
-		if ok = strings.Contains(g.log.String(), text); !ok {
-			time.Sleep(5 * time.Millisecond)
-		}
-	}
-	if !ok {
-		g.tb.Errorf("the log lacks %q:\n%s", text, g.log)
-	}
+	fwxtest.Eventually(g.tb, patience, "the log has "+text, func() bool { return strings.Contains(g.log.String(), text) })
 }
 
 // onBackends runs a test on every backend.
@@ -214,7 +221,7 @@ func TestVerdicts(t *testing.T) {
 			function M.on_close(conn) fwx.log.info(conn.session:get("a") .. conn.session:get("n") .. tostring(conn.session:get("none"))) end`, "abc", "abc", "msg=b3nil"},
 		{"session value", `function M.on_connect(conn) conn.session:set("a", {}) end`, "abc", "!", "a session holds strings, numbers and booleans, not a table"},
 		{"kept chunk", `local kept function M.on_data(conn, chunk) kept = chunk end function M.on_close() return kept:len() end`, "abc", "abc", "a chunk is valid in its on_data only"},
-		{"chunk methods", `function M.on_data(conn, c, dir) if dir == "upstream" then return table.concat({#c, c:sub(2, -2), c:byte(1), select(2, c:find("cd")), tostring(c:starts_with("ab")), tostring(c:find("x"))}, ",") end end`, "abcde", "5,bcd,97,4,true,nil", ""},
+		{"chunk methods", `function M.on_data(conn, c, dir) if dir == "upstream" then return table.concat({#c, c:sub(2, -2), c:byte(1), select(2, c:find("cd")), tostring(c:starts_with("ab")), tostring(c:find("x")), tostring(c:find("a", 7)), (c:find("e", -1)), (c:find("", 9))}, ",") end end`, "abcde", "5,bcd,97,4,true,nil,nil,5,6", ""},
 	}
 	onBackends(t, func(t *testing.T, backend string) {
 		t.Helper()
@@ -334,14 +341,15 @@ func TestEndWhileHeld(t *testing.T) {
 			t.Helper()
 			t.Run(row.name, func(t *testing.T) {
 				g := newGateway(t, backend, source, func(s *Settings) { s.Allow.Write = []string{"fifo"} })
-				makeFIFO(t, filepath.Join(g.dir, "fifo"))
+				if strings.Contains(source, "fifo") {
+					makeFIFO(t, filepath.Join(g.dir, "fifo"))
+				}
 				g.start()
 				c := g.dial()
 				if _, err := c.Write([]byte("abc")); err != nil {
 					t.Fatal(err)
 				}
-				fwxtest.Eventually(t, patience, "the connection is there", func() bool { return g.fw.Connections() == 1 })
-				time.Sleep(50 * time.Millisecond)
+				fwxtest.Eventually(t, patience, "the handler waits", func() bool { return g.waiting() > 0 })
 				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 				defer cancel()
 				if err := g.fw.Shutdown(ctx); err != nil {
@@ -495,7 +503,7 @@ func TestStuckOperation(t *testing.T) {
 	b.state.filter.killLimit = -shutdownLimit
 	release := make(chan struct{})
 	onWorker(b, func() {
-		b.state.install(b.state.L.G.Global, binding{"stick", func(s *state, L *lua.LState) int {
+		b.state.install(b.state.L.G.Global, binding{name: "stick", call: func(s *state, L *lua.LState) int {
 			_, err := s.block(L, func() (any, error) { <-release; return nil, nil })
 			return giveDone(L, err)
 		}})
@@ -515,7 +523,9 @@ func TestStuckOperation(t *testing.T) {
 }
 
 func TestErrorRate(t *testing.T) {
-	g := newGateway(t, anyBackend, `function M.on_connect() error("again") end`).start()
+	g := newGateway(t, anyBackend, `function M.on_connect() error("again") end`, func(s *Settings) { s.Breaker = -1 })
+	g.filter.(*filter).failures.began = time.Now().Add(time.Hour) // the window does not end meanwhile
+	g.start()
 	for range 30 {
 		_, _ = g.exchange("abc") // it is refused
 	}
@@ -524,4 +534,18 @@ func TestErrorRate(t *testing.T) {
 		t.Errorf("%d errors were logged, not %d", n, failureLimit)
 	}
 	g.logged("count=20")
+}
+
+// eventually waits until difference returns nothing.
+func eventually(tb testing.TB, what string, difference func() string) {
+	tb.Helper()
+	last := ""
+	deadline := time.Now().Add(patience)
+	for time.Now().Before(deadline) {
+		if last = difference(); last == "" {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	tb.Errorf("not within %v: %s: %s", patience, what, last)
 }

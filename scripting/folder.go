@@ -2,6 +2,7 @@ package scripting
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -25,7 +26,7 @@ func statPath(s *state, L *lua.LState) int {
 }
 
 func (s *state) giveStat(L *lua.LState, g *grant, name, path string) int {
-	value, err := s.block(L, func() (any, error) { return g.os.Stat(name) })
+	value, err := s.block(L, func() (any, error) { return g.root.Stat(name) })
 	info, ok := value.(fs.FileInfo)
 	if err != nil || !ok {
 		return giveError(L, explain("stat", path, err))
@@ -78,7 +79,7 @@ func listPath(s *state, L *lua.LState) int {
 }
 
 func listFolder(g *grant, name string) ([]string, error) {
-	f, err := g.os.OpenFile(name, folderFlags, 0)
+	f, err := g.root.Open(name, folderFlags, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -92,12 +93,12 @@ func listFolder(g *grant, name string) ([]string, error) {
 }
 
 func removePath(s *state, L *lua.LState) int {
-	return s.change(L, "remove", func(g *grant, name string) error { return g.os.Remove(name) })
+	return s.change(L, "remove", func(g *grant, name string) error { return g.root.Remove(name) })
 }
 
 // makeFolder makes a directory and those above it that are missing.
 func makeFolder(s *state, L *lua.LState) int {
-	return s.change(L, "mkdir", func(g *grant, name string) error { return g.os.MkdirAll(name, defaultFolderMode) })
+	return s.change(L, "mkdir", func(g *grant, name string) error { return g.root.MkdirAll(name, defaultFolderMode) })
 }
 
 // change does something to the file whose path is the first argument.
@@ -125,9 +126,12 @@ func renamePath(s *state, L *lua.LState) int {
 	if other != g && other.folder != g.folder {
 		return giveError(L, &codedError{"rename " + from + ": " + to + " is under another entry of write in [filter.allow]", "EXDEV"})
 	}
-	_, err = s.block(L, func() (any, error) { return nil, g.os.Rename(oldName, newName) })
+	_, err = s.block(L, func() (any, error) { return nil, g.root.Rename(oldName, newName) })
 	return giveDone(L, explain("rename", from, err))
 }
+
+// maxWatches bounds the watches of a script on a worker.
+const maxWatches = 1024
 
 // watch calls a function of the script when a file has changed.
 type watch struct {
@@ -138,7 +142,9 @@ type watch struct {
 	closed bool
 }
 
-var watchMethods = []binding{{"close", watchClose}}
+func (w *watch) count(c *census) { c.add(w.fn) }
+
+var watchMethods = []binding{{"close", watchClose, "()", "Ends the watch."}}
 
 func watchPath(s *state, L *lua.LState) int {
 	w := &watch{state: s, path: argString(L, 1), fn: argFunction(L, 2)}
@@ -146,32 +152,46 @@ func watchPath(s *state, L *lua.LState) int {
 	if err != nil {
 		return giveError(L, err)
 	}
-	_, value, err := s.await(L, func(o *completion.Overlapped) error {
-		return s.worker.Watch(o, g.root, name, w.changed)
-	})
-	if err != nil {
-		return giveError(L, explain("watch", w.path, err))
+	if w.watch, err = s.startWatch(L, g, name, w.path, w.changed); err != nil {
+		return giveError(L, err)
 	}
-	w.watch, _ = value.(*completion.Watch)
 	s.resources[w] = struct{}{} // for as long as the script runs, whoever asked for it
 	return give(L, s.object(s.types.watch, w))
+}
+
+// startWatch watches a file of a grant. path is what errors call it.
+func (s *state) startWatch(L *lua.LState, g *grant, name, path string, changed func()) (*completion.Watch, error) {
+	if s.watches >= maxWatches {
+		return nil, &codedError{fmt.Sprintf("watch %s: the script has %d watches on this worker already", path, s.watches), codeFull}
+	}
+	_, value, err := s.await(L, func(o *completion.Overlapped) error {
+		return s.worker.Watch(o, g.root, name, changed)
+	})
+	w, ok := value.(*completion.Watch)
+	if err != nil || !ok {
+		return nil, explain("watch", path, err)
+	}
+	s.watches++
+	return w, nil
+}
+
+func (s *state) endWatch(w *completion.Watch) {
+	s.watches--
+	w.Close()
 }
 
 func (w *watch) changed() {
 	if w.closed || w.state.closing {
 		return
 	}
-	w.state.start(task{
-		name: "the watch of " + w.path, fn: w.fn, args: [5]lua.LValue{lua.LString(w.path)}, nargs: 1,
-		end: w.state.background("watch"),
-	})
+	w.state.start(task{name: "the watch of " + w.path, end: w.state.background("watch")}, w.fn, lua.LString(w.path))
 }
 
 func (w *watch) release() {
 	if !w.closed {
 		w.closed = true
 		delete(w.state.resources, w)
-		w.watch.Close()
+		w.state.endWatch(w.watch)
 	}
 }
 

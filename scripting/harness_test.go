@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +17,16 @@ import (
 
 	"fwx/framework/completion"
 	"fwx/framework/fwxtest"
+	"fwx/framework/metrics"
+	"fwx/framework/store"
 )
+
+func needsUnixSockets(tb testing.TB) {
+	tb.Helper()
+	if runtime.GOOS == "windows" {
+		tb.Skip("not on this system: unix sockets")
+	}
+}
 
 func TestMain(m *testing.M) { fwxtest.VerifyMain(m) }
 
@@ -44,9 +54,23 @@ func (r *record) String() string {
 	return strings.ReplaceAll(r.text.String(), `\"`, `"`)
 }
 
+func (r *record) reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.text = bytes.Buffer{}
+}
+
 func (r *record) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(r, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
+
+const (
+	// patience is how long a test waits for what must come.
+	patience = 2 * time.Minute
+	// holdLimit is how long a script of a test may hold its worker: the machine may be
+	// busy, and the race detector makes everything slow. The limit itself is for TestTimeLimit.
+	holdLimit = time.Minute
+)
 
 // bench runs snippets of Lua on a worker, without a firewall.
 type bench struct {
@@ -75,12 +99,16 @@ func newBench(tb testing.TB, backend string, change ...func(*Settings)) *bench {
 	if len(errs) > 0 {
 		tb.Fatal(errs[0])
 	}
-	f.logger = b.log.logger()
-	if err := f.access.open(); err != nil {
+	f.logger, f.timeLimit = b.log.logger(), holdLimit
+	var err error
+	if f.store, err = store.NewMemory(store.MemorySettings{}); err != nil {
 		tb.Fatal(err)
 	}
-	var err error
+	f.metrics, f.alert = metrics.NewRegistry(1), func(string, int, string) {}
 	if b.port, err = completion.New(completion.Options{Workers: 1, Backend: backend, Logger: f.logger}); err != nil {
+		tb.Fatal(err)
+	}
+	if err := f.access.open(b.port); err != nil {
 		tb.Fatal(err)
 	}
 	w := b.port.Workers()[0]
@@ -92,12 +120,20 @@ func newBench(tb testing.TB, backend string, change ...func(*Settings)) *bench {
 	return b
 }
 
+// holdFor sets how long a snippet may hold the worker.
+func (b *bench) holdFor(limit time.Duration) {
+	b.tb.Helper()
+	if err := b.port.Workers()[0].Call(func() { b.state.meter.limit = limit }); err != nil {
+		b.tb.Fatal(err)
+	}
+}
+
 func (b *bench) close() {
 	if b.closed {
 		return
 	}
 	b.closed = true
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := b.state.filter.FilterShutdown(ctx); err != nil {
 		b.tb.Error(err)
@@ -110,6 +146,12 @@ func (b *bench) close() {
 // run runs a snippet as a function's body and returns what it returns, as text.
 func (b *bench) run(source string) (string, error) {
 	b.tb.Helper()
+	return b.runAs("test", source)
+}
+
+// runAs is run for a snippet that is taken for a handler of that name.
+func (b *bench) runAs(name, source string) (string, error) {
+	b.tb.Helper()
 	type outcome struct {
 		text string
 		err  error
@@ -121,12 +163,12 @@ func (b *bench) run(source string) (string, error) {
 	}
 	err = b.port.Workers()[0].Call(func() {
 		fn := b.state.instantiate(proto)
-		b.state.start(task{name: "test", fn: fn, end: endingFunc(func(result lua.LValue, err error) {
+		b.state.start(task{name: name, end: endingFunc(func(result lua.LValue, err error) {
 			if err != nil {
 				err = errors.New(messageOf(err))
 			}
 			results <- outcome{result.String(), err}
-		})})
+		})}, fn)
 	})
 	if err != nil {
 		return "", err
@@ -134,9 +176,22 @@ func (b *bench) run(source string) (string, error) {
 	select {
 	case o := <-results:
 		return o.text, o.err
-	case <-time.After(10 * time.Second):
-		b.tb.Fatal("the snippet has not returned")
+	case <-time.After(patience):
+		b.tb.Fatalf("the snippet has not returned: %s", source)
 		return "", nil
+	}
+}
+
+// wants runs a row. A wanted text that begins with "!" is part of the error.
+func (b *bench) wants(row snippet) {
+	b.tb.Helper()
+	got, err := b.run(row.source)
+	want, fails := strings.CutPrefix(row.want, "!")
+	switch {
+	case fails && (err == nil || !strings.Contains(err.Error(), want)):
+		b.tb.Errorf("%s: got %q, %v; want an error with %q", row.name, got, err, want)
+	case !fails && (err != nil || got != want):
+		b.tb.Errorf("%s: got %q, %v; want %q", row.name, got, err, want)
 	}
 }
 
@@ -155,8 +210,7 @@ func (b *bench) write(name, text string) {
 // snippet is a row of a table test: a body, and what it returns or raises.
 type snippet struct{ name, source, want string }
 
-// runSnippets runs the rows on every backend. A wanted text that begins with "!"
-// is part of the error.
+// runSnippets runs the rows on every backend.
 func runSnippets(t *testing.T, prepare func(*bench), rows []snippet, change ...func(*Settings)) {
 	t.Helper()
 	for _, backend := range backends {
@@ -166,14 +220,7 @@ func runSnippets(t *testing.T, prepare func(*bench), rows []snippet, change ...f
 				prepare(b)
 			}
 			for _, row := range rows {
-				got, err := b.run(row.source)
-				want, fails := strings.CutPrefix(row.want, "!")
-				switch {
-				case fails && (err == nil || !strings.Contains(err.Error(), want)):
-					t.Errorf("%s: got %q, %v; want an error with %q", row.name, got, err, want)
-				case !fails && (err != nil || got != want):
-					t.Errorf("%s: got %q, %v; want %q", row.name, got, err, want)
-				}
+				b.wants(row)
 			}
 		})
 	}

@@ -9,11 +9,79 @@ import (
 )
 
 var ipFunctions = []binding{
-	{"parse", ipParse},
-	{"set", ipSet},
+	{
+		"parse", ipParse, "(text: string) -> string or fail",
+		"An address or network in its usual form: `fwx.ip.parse(\"10.1.2.3/8\")` gives `\"10.0.0.0/8\"`. `\"EINVAL\"`: it is none.",
+	},
+	{
+		"set", ipSet, "(list: string[]) -> set or fail",
+		"A set of addresses and networks. `\"EINVAL\"`: an entry is none.",
+	},
+	{
+		"contains", ipContains, "(network: string, address: string) -> boolean or fail",
+		"Whether an address is in a network: `fwx.ip.contains(\"10.0.0.0/8\", conn.client)`. For more than a few use a set. " +
+			"`\"EINVAL\"`: one of them is none.",
+	},
+	{"version", ipVersion, "(address: string) -> 4|6 or fail", "`\"EINVAL\"`: it is none."},
+	{
+		"is_private", ipIs(netip.Addr.IsPrivate), "(address: string) -> boolean or fail",
+		"Whether it is in one of the networks for private use: `10.0.0.0/8`, `172.16.0.0/12`, `192.168.0.0/16`, `fc00::/7`.",
+	},
+	{"is_loopback", ipIs(netip.Addr.IsLoopback), "(address: string) -> boolean or fail", "`127.0.0.0/8` or `::1`."},
 }
 
-var setMethods = []binding{{"contains", setContains}}
+// parseAddress parses an argument that is an address.
+func parseAddress(L *lua.LState, n int) (netip.Addr, error) {
+	text := argString(L, n)
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return a, invalid(fmt.Sprintf("%q is not an IP address", text))
+	}
+	return a.Unmap().WithZone(""), nil
+}
+
+func ipContains(_ *state, L *lua.LState) int {
+	text := argString(L, 1)
+	network, _, err := parsePrefix(text)
+	if err != nil {
+		return giveError(L, invalid(fmt.Sprintf("%q is not an IP address or prefix", text)))
+	}
+	a, err := parseAddress(L, 2)
+	if err != nil {
+		return giveError(L, err)
+	}
+	return give(L, lua.LBool(network.Contains(a)))
+}
+
+func ipVersion(_ *state, L *lua.LState) int {
+	a, err := parseAddress(L, 1)
+	switch {
+	case err != nil:
+		return giveError(L, err)
+	case a.Is4():
+		return give(L, lua.LNumber(4))
+	}
+	return give(L, lua.LNumber(6))
+}
+
+func ipIs(is func(netip.Addr) bool) func(*state, *lua.LState) int {
+	return func(_ *state, L *lua.LState) int {
+		a, err := parseAddress(L, 1)
+		if err != nil {
+			return giveError(L, err)
+		}
+		return give(L, lua.LBool(is(a)))
+	}
+}
+
+var setMethods = []binding{
+	{
+		"contains", setContains, "(address: string?) -> boolean",
+		"`false` for `nil` and for text that is no address.",
+	},
+}
+
+var setMeta = []binding{{"__len", setLen, "() -> integer", "The number of entries that are not inside another."}}
 
 // ipParse returns an address or prefix in its usual form.
 func ipParse(_ *state, L *lua.LState) int {
@@ -21,7 +89,7 @@ func ipParse(_ *state, L *lua.LState) int {
 	p, isAddr, err := parsePrefix(text)
 	switch {
 	case err != nil:
-		return giveError(L, &codedError{fmt.Sprintf("%q is not an IP address or prefix", text), "EINVAL"})
+		return giveError(L, invalid(fmt.Sprintf("%q is not an IP address or prefix", text)))
 	case isAddr:
 		return give(L, lua.LString(p.Addr().String()))
 	}
@@ -92,9 +160,7 @@ func ipSet(s *state, L *lua.LState) int {
 		text, ok := list.RawGetInt(i).(lua.LString)
 		p, _, err := parsePrefix(string(text))
 		if !ok || err != nil {
-			return giveError(L, &codedError{
-				fmt.Sprintf("entry %d: %q is not an IP address or prefix", i, list.RawGetInt(i).String()), "EINVAL",
-			})
+			return giveError(L, invalid(fmt.Sprintf("entry %d: %q is not an IP address or prefix", i, list.RawGetInt(i).String())))
 		}
 		prefixes = append(prefixes, p)
 	}
@@ -103,7 +169,7 @@ func ipSet(s *state, L *lua.LState) int {
 
 // setContains reports whether an address is in a set. What is no address is not.
 func setContains(_ *state, L *lua.LState) int {
-	set := argObject[addrSet](L, 1, "ip set")
+	set := argObject[addrSet](L, 1, "set")
 	if L.Get(2) == lua.LNil {
 		return give(L, lua.LFalse)
 	}
@@ -112,5 +178,5 @@ func setContains(_ *state, L *lua.LState) int {
 }
 
 func setLen(_ *state, L *lua.LState) int {
-	return give(L, lua.LNumber(len(argObject[addrSet](L, 1, "ip set"))))
+	return give(L, lua.LNumber(len(argObject[addrSet](L, 1, "set"))))
 }

@@ -16,9 +16,20 @@ import (
 )
 
 var jsonFunctions = []binding{
-	{"encode", jsonEncode},
-	{"decode", jsonDecode},
+	{
+		"encode", jsonEncode, "(value: any) -> string or fail",
+		"`fwx.json.encode({ id = conn.id })` gives `{\"id\":7}`. `\"error\"`: a value has no form in JSON.",
+	},
+	{
+		"decode", jsonDecode, "(text: bytes) -> any or fail",
+		"`fwx.json.decode('{\"a\":[1,null]}')`. `\"error\"`: the text is not JSON.",
+	},
 }
+
+var jsonFields = []binding{{
+	"null", func(s *state, L *lua.LState) int { return give(L, s.null) }, "verdict",
+	"Null, which a table can hold. It counts as true: compare with `==`.",
+}}
 
 // null is fwx.json.null, which a table can hold where nil cannot.
 type null struct{}

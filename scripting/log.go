@@ -11,11 +11,16 @@ import (
 )
 
 var logFunctions = []binding{
-	{"debug", func(s *state, L *lua.LState) int { return s.log(L, slog.LevelDebug) }},
-	{"info", func(s *state, L *lua.LState) int { return s.log(L, slog.LevelInfo) }},
-	{"warn", func(s *state, L *lua.LState) int { return s.log(L, slog.LevelWarn) }},
-	{"error", func(s *state, L *lua.LState) int { return s.log(L, slog.LevelError) }},
+	{"debug", func(s *state, L *lua.LState) int { return s.log(L, slog.LevelDebug) }, logSignature, "Not shown by the program `fwx`."},
+	{"info", func(s *state, L *lua.LState) int { return s.log(L, slog.LevelInfo) }, logSignature, "Writes a line."},
+	{"warn", func(s *state, L *lua.LState) int { return s.log(L, slog.LevelWarn) }, logSignature, "Writes a line."},
+	{"error", func(s *state, L *lua.LState) int { return s.log(L, slog.LevelError) }, logSignature, "Writes a line."},
 }
+
+const logSignature = "(message: bytes, values?: table<string, any>)"
+
+// lineInstructions is what writing a line of the log counts as.
+const lineInstructions = 200
 
 // log writes a line: a message and a table of values to go with it.
 func (s *state) log(L *lua.LState, level slog.Level) int {
@@ -24,6 +29,7 @@ func (s *state) log(L *lua.LState, level slog.Level) int {
 	if !s.logger.Enabled(ctx, level) {
 		return 0
 	}
+	s.meter.charge(lineInstructions + len(message)/bytesPerInstruction)
 	var attrs []slog.Attr
 	if f := s.running; f != nil && f.task.conn != nil {
 		attrs = append(attrs, slog.Uint64("connection", f.task.conn.connection.ID()))

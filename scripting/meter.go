@@ -2,15 +2,26 @@ package scripting
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
-var (
-	// errBudget ends a handler that does not let others run.
-	errBudget = errors.New("the instruction budget is spent")
-	// errTime ends one whose few instructions take for ever.
-	errTime = errors.New("the handler has held its worker for " + timeLimit.String())
-)
+// errBudget ends a handler that does not let others run.
+var errBudget = errors.New("the instruction budget is spent")
+
+// eventError ends a handler of a connection that lets others run, but does not end.
+type eventError struct{ budget int64 }
+
+func (e *eventError) Error() string {
+	return fmt.Sprintf("the instruction budget of the event is spent (event_budget = %d)", e.budget)
+}
+
+// timeError ends a handler whose few instructions take for ever.
+type timeError struct{ limit time.Duration }
+
+func (e *timeError) Error() string {
+	return "the handler has held its worker for " + e.limit.String()
+}
 
 const (
 	// stallLimit is how long a handler may hold its worker before the log tells.
@@ -35,6 +46,12 @@ type meter struct {
 	since time.Time                // of the handler's turn; zero: it has just begun
 	told  bool                     // that it takes long
 	stall func(held time.Duration) // tells it
+	limit time.Duration            // on how long it may do so
+	empty func() error             // says why, if it is for the instructions
+	ease  func()                   // does what need not be done with each instruction
+
+	collections int64        // of the collector, when the memory was last looked at
+	weigh       func() error // looks at it
 }
 
 // spent is a channel that is always ready.
@@ -50,10 +67,23 @@ func (m *meter) Done() <-chan struct{} {
 	if m.left%clockInterval == 0 {
 		m.look()
 	}
+	if n := collections.count.Load(); n != m.collections {
+		m.collections = n
+		if err := m.weigh(); err != nil {
+			m.stop(err)
+		}
+	}
 	if m.left >= 0 {
 		return nil
 	}
 	return spent
+}
+
+// stop ends the turn, for a reason other than the instructions. The first counts.
+func (m *meter) stop(err error) {
+	if m.left >= 0 {
+		m.left, m.err = -1, err
+	}
 }
 
 // set begins or continues a turn with so many instructions left.
@@ -64,6 +94,7 @@ func (m *meter) set(left int64) {
 // look looks at the clock. The first look of a turn, which most never reach,
 // starts it.
 func (m *meter) look() {
+	m.ease()
 	if m.since.IsZero() {
 		m.since = time.Now()
 		return
@@ -73,8 +104,8 @@ func (m *meter) look() {
 		m.told = true
 		m.stall(held)
 	}
-	if held > timeLimit && m.left >= 0 {
-		m.left, m.err = -1, errTime
+	if held > m.limit {
+		m.stop(&timeError{m.limit})
 	}
 }
 
@@ -93,7 +124,7 @@ func (m *meter) Err() error {
 	if m.err != nil {
 		return m.err
 	}
-	return errBudget
+	return m.empty()
 }
 
 // Deadline says that there is none: time does not matter, instructions do.

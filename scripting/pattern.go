@@ -19,8 +19,8 @@ const (
 	capturePosition = -2 // "()": the position is what is captured
 )
 
-// errPatternBudget ends a match that has used up the budget.
-var errPatternBudget = errors.New("the instruction budget is spent in matching a pattern")
+// errManySteps ends a match that has used up the budget.
+var errManySteps = errors.New("too many steps in matching a pattern")
 
 type capture struct{ start, length int }
 
@@ -74,7 +74,7 @@ func (m *matcher) find(from int) (start, end int, err error) {
 func (m *matcher) step() {
 	m.steps++
 	if m.steps > m.limit {
-		panic(patternError{errPatternBudget})
+		panic(patternError{errManySteps})
 	}
 }
 

@@ -1,6 +1,7 @@
 package scripting
 
 import (
+	"errors"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
@@ -8,10 +9,10 @@ import (
 
 // patternFunctions replace those of the string library that take patterns.
 var patternFunctions = []binding{
-	{"find", stringFind},
-	{"match", stringMatch},
-	{"gmatch", stringGmatch},
-	{"gsub", stringGsub},
+	{"find", stringFind, "", ""},
+	{"match", stringMatch, "", ""},
+	{"gmatch", stringGmatch, "", ""},
+	{"gsub", stringGsub, "", ""},
 }
 
 // stepsPerInstruction is how many steps of the matcher count as one instruction.
@@ -22,6 +23,9 @@ func (s *state) search(L *lua.LState, m *matcher, from int) (start, end int) {
 	m.steps, m.limit = 0, int(max(s.meter.left, 0))*stepsPerInstruction
 	start, end, err := m.find(from)
 	s.meter.charge(m.steps/stepsPerInstruction + 1)
+	if errors.Is(err, errManySteps) {
+		L.RaiseError("%s in matching a pattern", s.meter.Err().Error())
+	}
 	if err != nil {
 		L.RaiseError("%s", err.Error())
 	}
@@ -107,7 +111,7 @@ func stringMatch(s *state, L *lua.LState) int {
 func stringGmatch(s *state, L *lua.LState) int {
 	m := &matcher{subject: L.CheckString(1), pattern: L.CheckString(2)}
 	from := 0
-	return give(L, s.function(binding{"gmatch", func(s *state, L *lua.LState) int {
+	return give(L, s.function(binding{name: "gmatch", call: func(s *state, L *lua.LState) int {
 		if from > len(m.subject) {
 			return give(L, lua.LNil)
 		}

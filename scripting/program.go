@@ -1,15 +1,16 @@
 package scripting
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
+	"crypto/sha256"
+	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
 
 	lua "github.com/yuin/gopher-lua"
-	"github.com/yuin/gopher-lua/parse"
+
+	"fwx/framework"
+	"fwx/scripting/internal/syntax"
 )
 
 // prototype is compiled code. It is never changed, so that all workers share it.
@@ -24,15 +25,35 @@ type program struct {
 
 	mu      sync.Mutex
 	modules map[string]*prototype // by path beneath the folder
+	files   []framework.File      // that have been read, whatever was found in them
 }
 
-func newProgram(s Settings, main *prototype) *program {
-	return &program{
+// newProgram compiles the script itself.
+func newProgram(s Settings) (*program, error) {
+	p := &program{
 		path:    s.Script,
 		folder:  filepath.Join(s.Dir, filepath.Dir(s.Script)),
-		main:    main,
 		modules: make(map[string]*prototype),
 	}
+	source := []byte(s.Source)
+	if s.Source == "" {
+		path := filepath.Join(s.Dir, s.Script)
+		var err error
+		if source, err = os.ReadFile(path); err != nil { //nolint:gosec // the operator says which file
+			return nil, err
+		}
+		p.files = append(p.files, framework.File{Path: path, Sum: sha256.Sum256(source)})
+	}
+	main, err := compile(s.Script, source)
+	p.main = main
+	return p, err
+}
+
+// read returns the files that have been read.
+func (p *program) read() []framework.File {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.files)
 }
 
 // module returns a module that has been compiled already, or nil.
@@ -46,51 +67,38 @@ func (p *program) module(path string) *prototype {
 // was faster.
 func (p *program) addModule(path string, source []byte) (*prototype, error) {
 	proto, err := compile(filepath.Join(filepath.Dir(p.path), path), source)
-	if err != nil {
-		return nil, err
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if first := p.modules[path]; first != nil {
 		return first, nil
 	}
+	p.note(path, sha256.Sum256(source))
+	if err != nil {
+		return nil, err
+	}
 	p.modules[path] = proto
 	return proto, nil
 }
 
+// missModule notes a module that cannot be read: it may come to be there.
+func (p *program) missModule(path string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.note(path, [sha256.Size]byte{})
+}
+
+// note notes what has been read of a module; the last time counts.
+func (p *program) note(path string, sum [sha256.Size]byte) {
+	file := framework.File{Path: filepath.Join(p.folder, path), Sum: sum}
+	i := slices.IndexFunc(p.files, func(f framework.File) bool { return f.Path == file.Path })
+	if i < 0 {
+		p.files = append(p.files, file)
+		return
+	}
+	p.files[i] = file
+}
+
 // compile compiles the text of a script; name is its path in errors.
 func compile(name string, source []byte) (*prototype, error) {
-	chunk, err := parse.Parse(bytes.NewReader(skipHashbang(source)), name)
-	if err != nil {
-		return nil, syntaxError(name, err)
-	}
-	proto, err := lua.Compile(guardConcats(chunk), name)
-	if err != nil {
-		return nil, syntaxError(name, err)
-	}
-	return proto, nil
-}
-
-// skipHashbang blanks a first line that begins with "#", as the lua program does.
-func skipHashbang(source []byte) []byte {
-	if !bytes.HasPrefix(source, []byte("#")) {
-		return source
-	}
-	_, rest, _ := bytes.Cut(source, []byte("\n"))
-	return append([]byte("\n"), rest...)
-}
-
-// syntaxError puts the compiler's errors into the form "script:line: message".
-func syntaxError(name string, err error) error {
-	if syntax, ok := errors.AsType[*parse.Error](err); ok {
-		message := strings.TrimSpace(syntax.Message)
-		if syntax.Pos.Line < 0 {
-			return fmt.Errorf("%s: %s at the end of the script", name, message)
-		}
-		return fmt.Errorf("%s:%d: %s near %q", name, syntax.Pos.Line, message, syntax.Token)
-	}
-	if compile, ok := errors.AsType[*lua.CompileError](err); ok {
-		return fmt.Errorf("%s:%d: %s", name, compile.Line, compile.Message)
-	}
-	return fmt.Errorf("%s: %w", name, err)
+	return syntax.Compile(name, source, guardConcats)
 }

@@ -94,6 +94,7 @@ func (s *state) compileModule(L *lua.LState, path string) (*prototype, error) {
 	value, err := s.block(L, func() (any, error) {
 		source, err := readModule(p.folder, path)
 		if err != nil {
+			p.missModule(path)
 			return nil, err
 		}
 		return p.addModule(path, source)

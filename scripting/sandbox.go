@@ -55,7 +55,10 @@ func (s *state) openLibraries() {
 		}
 		keep(table, functions)
 	}
-	s.install(globals, binding{"require", require}, binding{"print", logPrint})
+	s.install(globals, binding{name: "require", call: require}, binding{name: "print", call: logPrint}, binding{name: "unpack", call: unpack})
+	s.install(globals, protectedFunctions...)
+	s.handleError = s.function(binding{name: "pcall", call: handled})
+	s.failing = s.L.NewFunction(func(L *lua.LState) int { L.RaiseError("it fails"); return 0 })
 	s.guardLibraries(globals)
 }
 
@@ -85,9 +88,30 @@ func (s *state) install(table *lua.LTable, bindings ...binding) {
 	}
 }
 
+// freeze makes the globals read-only, after the script and its on_init. All handlers
+// see the same ones, so a variable that somebody forgot to make local would lead from
+// one connection to another.
+func (s *state) freeze() {
+	globals, frozen := s.L.G.Global, s.L.NewTable()
+	frozen.Metatable = globals.Metatable
+	globals.ForEach(frozen.RawSet)
+	frozen.ForEach(func(key, _ lua.LValue) { globals.RawSet(key, lua.LNil) })
+	meta := s.table(binding{name: "__newindex", call: func(_ *state, L *lua.LState) int {
+		L.RaiseError("the global %q cannot be set by a handler, because all connections share it: "+
+			"make it local, or keep it in conn.ctx", L.Get(2).String())
+		return 0
+	}})
+	meta.RawSetString("__index", frozen)
+	meta.RawSetString("__metatable", lua.LString("globals"))
+	globals.Metatable = meta
+}
+
 // guardLibraries replaces the functions that could take any amount of time or
 // memory in one instruction, or lead around the budget.
 func (s *state) guardLibraries(globals *lua.LTable) {
+	if original, ok := globals.RawGetString("select").(*lua.LFunction); ok {
+		s.install(globals, guardSelect(original.GFunction))
+	}
 	if library, ok := globals.RawGetString(lua.StringLibName).(*lua.LTable); ok {
 		s.install(library, stringFunctions...)
 		s.install(library, patternFunctions...)
@@ -97,6 +121,9 @@ func (s *state) guardLibraries(globals *lua.LTable) {
 		if sort, ok := library.RawGetString("sort").(*lua.LFunction); ok {
 			s.install(library, guardSort(sort.GFunction))
 		}
+	}
+	if library, ok := globals.RawGetString(lua.OsLibName).(*lua.LTable); ok {
+		s.guardTime(library)
 	}
 	s.guardCoroutines(globals)
 	// Strings get their methods from the library as it is now; the library itself

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -43,60 +42,12 @@ func TestGlobals(t *testing.T) {
 	}
 }
 
-func TestHostile(t *testing.T) {
-	const big = "64 MiB"
-	begun := time.Now()
-	runSnippets(t, nil, []snippet{
-		{"endless loop", `while true do end`, "!test.lua:1: the instruction budget is spent"},
-		{"swallowed", `while true do pcall(function() while true do end end) end`, "!the instruction budget is spent"},
-		{"swallowed by xpcall", `while true do xpcall(function() while true do end end, function() while true do end end) end`, "!the instruction budget is spent"},
-		{"in a coroutine", `coroutine.wrap(function() while true do end end)()`, "!the instruction budget is spent"},
-		{"in new coroutines", `while true do coroutine.resume(coroutine.create(function() while true do end end)) end`, "!the instruction budget is spent"},
-		{"in a metamethod", `return setmetatable({}, {__index = function() while true do end end}).x`, "!the instruction budget is spent"},
-		{"in a sort", `local t = {} for i = 1, 100 do t[i] = i end table.sort(t, function() while true do end end)`, "!the instruction budget is spent"},
-		{"goto", `::again:: goto again`, "!the instruction budget is spent"},
-		{"recursion", `local function f() return 1 + f() end f()`, "!stack overflow"},
-		{"recursion in pcall", `local function f() return pcall(f) end local n = 0 while n < 10 do f() n = n + 1 end return "ok"`, "ok"},
-		{"recursion in a metamethod", `local t = setmetatable({}, {}) getmetatable(t).__index = function(t, k) return t[k .. "x"] end return t.a`, "!stack overflow"},
-		{"many values", `local t = {} for i = 1, 1e5 do t[i] = i end return unpack(t)`, "!registry overflow"},
-		{"tables of holes", `for i = 1, 1000 do local t = {} t[60000000] = 1 end return "cheap"`, "cheap"},
-		{"after all of that", `return "well"`, "well"},
-		{"rep", `return ("x"):rep(1e9)`, "!" + big},
-		{"rep of nothing", `return ("" ):rep(1e18)`, ""},
-		{"rep of rep", `local s = ("x"):rep(2^20) return s:rep(100)`, "!" + big},
-		{"doubling", `local s = ("x"):rep(2^25) s = s .. s .. s`, "!" + big},
-		{"doubling for ever", `local s = "x" while true do s = s .. s end`, "!"},
-		{"doubling in a function", `local function double(s) return double(s .. s) end double("x")`, "!"},
-		{"doubling by concat", `local s = "x" while true do s = table.concat({s, s}) end`, "!" + big},
-		{"doubling by gsub", `local s = "x" while true do s = s:gsub(".", "%0%0") end`, "!"},
-		{"doubling by format", `local s = ("x"):rep(2^25) s = ("%s%s%s"):format(s, s, s)`, "!" + big},
-		{"format width", `return ("%1000000000d"):format(1)`, "!width or precision too long"},
-		{"format precision", `return ("%.1000000000f"):format(1)`, "!width or precision too long"},
-		{"format star", `return ("%*d"):format(1000000000, 1)`, "!invalid option"},
-		{"format of Go", `return ("%[1]v"):format(1)`, "!invalid option"},
-		{"large strings kept", `local t = {} while true do t[#t + 1] = ("x"):rep(2^20) end`, "!the instruction budget is spent"},
-		{"pattern", `return (("a"):rep(30000)):find(".-.-.-.-b")`, "!the instruction budget is spent in matching a pattern"},
-		{"pattern swallowed", `while true do pcall(string.find, ("a"):rep(30000), ".-.-.-.-b") end`, "!the instruction budget is spent"},
-		{"pattern too deep", `return ("a"):rep(1000):find(("a?"):rep(1000))`, "!pattern too complex"},
-		{"string is not its own metatable", `return tostring(string.__index) .. tostring(getmetatable(""))`, "nilstring"},
-		{"metatables are hidden", `return tostring(getmetatable(fwx.file.open("var/x", "w")))`, "file"},
-		{"concat cannot be reached", `return tostring(_G["(concat)"])`, "nil"},
-		{"insert in front", `local t = {} while true do table.insert(t, 1, 1) end`, "!the instruction budget is spent"},
-		{"json depth", `local t = {} for i = 1, 1000 do t = {t} end local s, err = fwx.json.encode(t) return err`, "json.encode: nested deeper than 100"},
-	}, func(s *Settings) { s.Budget = 2_000_000 })
-	if d := time.Since(begun); d > time.Minute {
-		t.Errorf("it took %v", d)
-	}
-}
-
 // TestTimeLimit ends a handler whose few instructions take long, and says so first.
 func TestTimeLimit(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes as long as the limit")
-	}
 	b := newBench(t, anyBackend)
+	b.holdFor(3 * stallLimit)
 	_, err := b.run(`local a, b = ("x"):rep(2^24), ("x"):rep(2^24 - 1) .. "x" local n = 0 while true do if a ~= b then return end end`)
-	if err == nil || !strings.Contains(err.Error(), "the handler has held its worker for 5s") {
+	if err == nil || !strings.Contains(err.Error(), "the handler has held its worker for 300ms") {
 		t.Errorf("it ended with %v", err)
 	}
 	if log := b.log.String(); !strings.Contains(log, "a handler holds its worker") || !strings.Contains(log, "at=test.lua:1") {

@@ -1,6 +1,7 @@
 package scripting
 
 import (
+	"fmt"
 	"slices"
 
 	lua "github.com/yuin/gopher-lua"
@@ -13,30 +14,55 @@ import (
 type firewall struct{}
 
 var firewallMethods = []binding{
-	{"hook_to_completion_port", hookToCompletionPort},
-	{"create_overlapped", createOverlapped},
-	{"post_task_completion", postTaskCompletion},
+	{
+		"hook_to_completion_port", hookToCompletionPort, `(path: string, mode?: "r"|"r+"|"w"|"w+"|"a") -> handle or fail`,
+		"Waits. Opens a file and hooks it. Access and modes are those of `fwx.file.open`; in mode `\"a\"` each write goes to the " +
+			"end of the file, past the queue of `file:append`. Closed with its connection as a file is; one that the script has " +
+			"lost stays open until the connection or the filter ends.",
+	},
+	{"create_overlapped", createOverlapped, "() -> overlapped", "For one operation at a time."},
+	{
+		"post_task_completion", postTaskCompletion, "(fn: fun(user: any), user?: any) -> true or fail",
+		"Calls `fn(user)` once, later, on the same worker.",
+	},
 }
 
 var handleMethods = []binding{
-	{"read_file", handleRead},
-	{"write_file", handleWrite},
-	{"close", handleClose},
+	{
+		"read_file", handleRead, "(ov: OVERLAPPED, n: integer) -> true or fail",
+		"Starts to read up to `n` bytes, 1 to 64 MiB. `\"closed\"`, `\"busy\"`.",
+	},
+	{
+		"write_file", handleWrite, "(ov: OVERLAPPED, data: bytes) -> true or fail",
+		"Starts to write; a chunk is copied. Empty data is `\"error\"`.",
+	},
+	{"close", handleClose, "() -> true", "What is in flight is aborted and notified."},
 }
 
-var overlappedMethods = []binding{
-	{"set_notification_interface", setNotification},
-	{"get_overlapped", getOverlapped},
-	{"data", overlappedData},
-	{"cancel", overlappedCancel},
-	{"wait", overlappedWait},
-}
+var overlappedMethods = append([]binding{
+	{
+		"set_notification_interface", setNotification,
+		"(fn: fun(success: boolean, bytes: integer, err: string?, overlapped: overlapped, user: any), user?: any) -> true or fail",
+		"Names the function that is called when an operation has ended; comes first. `\"busy\"` while an operation is in flight.",
+	},
+	{
+		"get_overlapped", getOverlapped, "(options?: {offset?: integer}) -> OVERLAPPED or fail",
+		"What an operation is started with. The offset is 0 if missing. `\"busy\"`; raises an error if nobody is to be notified.",
+	},
+}, startedMethods...)
 
 // startedMethods are those of what get_overlapped returns.
 var startedMethods = []binding{
-	{"data", overlappedData},
-	{"cancel", overlappedCancel},
-	{"wait", overlappedWait},
+	{"data", overlappedData, "() -> string?", "What the last read has read."},
+	{
+		"cancel", overlappedCancel, "() -> true or fail",
+		"A request: the notification comes, and may report success. `\"error\"` with nothing in flight.",
+	},
+	{
+		"wait", overlappedWait, "() -> integer or fail",
+		"Waits for the end of the operation and the call of `fn`; if that waits itself, only for its first part. The bytes " +
+			"transferred. With nothing in flight it returns the result of the last operation at once.",
+	},
 }
 
 // overlapped is an asynchronous operation of a script.
@@ -53,6 +79,15 @@ type overlapped struct {
 	err     error
 	waiters []*fiber
 	using   lua.LValue // the handle, while in flight: it is not closed as one that was lost
+}
+
+// overlappedBytes is what one takes, here and in the port.
+const overlappedBytes = 512
+
+func (v *overlapped) count(c *census) {
+	c.bytes += overlappedBytes
+	c.buffer(v.o.Kept())
+	c.add(v.notify, v.user, v.data, v.using)
 }
 
 // started is an overlapped that get_overlapped has made ready, its OVERLAPPED.
@@ -156,6 +191,7 @@ func (v *overlapped) begun(handle lua.LValue, err error) error {
 	if err == nil {
 		v.using = handle
 		v.state.pending++
+		v.state.started[v] = struct{}{}
 	}
 	return err
 }
@@ -172,18 +208,17 @@ func (v *overlapped) CompleteAsyncIO(success bool, bytes int, err error, o *comp
 		return
 	}
 	s.pending--
+	delete(s.started, v)
 	v.bytes, v.err, v.using = bytes, err, nil
-	if data := o.Data(); err == nil && data != nil {
+	if data := o.TakeData(); err == nil && data != nil {
 		v.data = textOf(data)
 	}
 	message := lua.LNil
 	if err != nil {
 		message = lua.LString(err.Error())
 	}
-	s.start(task{
-		name: "notification", fn: v.notify, nargs: 5, end: s.background("notification"),
-		args: [5]lua.LValue{lua.LBool(success), lua.LNumber(bytes), message, v.object, v.user},
-	})
+	s.start(task{name: "notification", end: s.background("notification")},
+		v.notify, lua.LBool(success), lua.LNumber(bytes), message, v.object, v.user)
 	for _, f := range slices.Clone(v.waiters) { // each takes itself off the list
 		f.wake()
 	}
@@ -198,7 +233,7 @@ func overlappedWait(s *state, L *lua.LState) int {
 		v.waiters = append(v.waiters, f)
 		f.park()
 		v.waiters = slices.DeleteFunc(v.waiters, func(other *fiber) bool { return other == f })
-		f.raiseAborted(L)
+		f.raiseInterrupted(L)
 	}
 	if v.err != nil {
 		return giveError(L, v.err)
@@ -223,21 +258,34 @@ type posted struct {
 	state *state
 	fn    *lua.LFunction
 	user  lua.LValue
+
+	scheduled bool // as the task that posted it
 }
+
+func (p *posted) count(c *census) { c.add(p.fn, p.user) }
 
 // CompleteTask runs the function.
 func (p *posted) CompleteTask(any) {
+	delete(p.state.posted, p)
 	if p.state.closing || p.state.L == nil {
 		return
 	}
-	p.state.start(task{
-		name: "posted task", fn: p.fn, args: [5]lua.LValue{p.user}, nargs: 1, end: p.state.background("posted task"),
-	})
+	p.state.start(task{name: "posted task", end: p.state.background("posted task"), scheduled: p.scheduled}, p.fn, p.user)
 }
+
+// maxPosted bounds the posted tasks of a script that wait on a worker.
+const maxPosted = 100_000
 
 // postTaskCompletion runs a function once, later, on the same worker.
 func postTaskCompletion(s *state, L *lua.LState) int {
 	argObject[firewall](L, 1, "fwx.firewall")
-	p := &posted{state: s, fn: argFunction(L, 2), user: L.Get(3)}
-	return giveDone(L, s.worker.PostTaskCompletion(p, nil))
+	p := &posted{state: s, fn: argFunction(L, 2), user: L.Get(3), scheduled: s.running.task.scheduled}
+	if len(s.posted) >= maxPosted {
+		return giveError(L, &codedError{fmt.Sprintf("%d posted tasks wait already", maxPosted), codeFull})
+	}
+	err := s.worker.PostTaskCompletion(p, nil)
+	if err == nil {
+		s.posted[p] = struct{}{}
+	}
+	return giveDone(L, err)
 }

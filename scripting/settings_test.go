@@ -28,10 +28,14 @@ func TestFactory(t *testing.T) {
 		{`script = "open.lua"`, "filter.script: open.lua: syntax error at the end of the script"},
 		{"script = \"good.lua\"\non_error = \"ignore\"", `c.toml:5:1: filter.on_error: unknown value "ignore"; expected close or pass`},
 		{"script = \"good.lua\"\nbudget = -1", "c.toml:5:1: filter.budget: wants a positive number"},
+		{"script = \"good.lua\"\nevent_budget = -1", "c.toml:5:1: filter.event_budget: wants a positive number"},
 		{"script = \"good.lua\"\nscirpt = \"x\"", `filter.scirpt: unknown key; did you mean "script"?`},
 		{"script = \"good.lua\"\n[filter.allow]\nread = [\"a\", \"../b\"]", `c.toml:6:14: filter.allow.read[1]: "../b" must be a relative path that does not lead out of the configuration's directory`},
 		{"script = \"good.lua\"\n[filter.allow]\nwrite = [\"/etc\"]", `filter.allow.write[0]: "/etc" must be a relative path`},
-		{"script = \"good.lua\"\n[filter.allow]\nconnect = []", "unknown key"},
+		{"script = \"good.lua\"\n[filter.allow]\nconect = []", `unknown key`},
+		{"script = \"good.lua\"\n[filter.allow]\nconnect = [\"10.0.0.0/8:443\", \"example.org:443\", \"unix:/run/x\"]\ndns = [\"*.example.org\"]\ninsecure_tls = true", ""},
+		{"script = \"good.lua\"\n[filter.allow]\nconnect = [\"a:1\", \"example.org\"]", `c.toml:6:19: filter.allow.connect[1]: "example.org": wants "host:port"`},
+		{"script = \"good.lua\"\n[filter.allow]\ndns = [\"a:1\"]", `filter.allow.dns[0]: "a:1": "a:1" is no host name`},
 	} {
 		text := "[[filter]]\nname = \"f\"\nkind = \"lua\"\n" + row.settings +
 			"\n[[upstream]]\nname = \"u\"\nservers = [\"127.0.0.1:1\"]\n[[listener]]\nname = \"l\"\nlisten = \"127.0.0.1:0\"\nupstream = \"u\"\nfilters = [\"f\"]\n"

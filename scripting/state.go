@@ -15,18 +15,85 @@ import (
 
 // The names of the handlers that a script may have.
 const (
-	handlerInit     = "on_init"
-	handlerConnect  = "on_connect"
-	handlerData     = "on_data"
-	handlerClose    = "on_close"
-	handlerShutdown = "on_shutdown"
+	handlerInit         = "on_init"
+	handlerHello        = "on_client_hello"
+	handlerConnect      = "on_connect"
+	handlerData         = "on_data"
+	handlerEnd          = "on_end"
+	handlerRequest      = "on_request"
+	handlerRequestBody  = "on_request_body"
+	handlerResponse     = "on_response"
+	handlerResponseBody = "on_response_body"
+	handlerMessage      = "on_message"
+	handlerClose        = "on_close"
+	handlerShutdown     = "on_shutdown"
 )
-
-var handlerNames = []string{handlerInit, handlerConnect, handlerData, handlerClose, handlerShutdown}
 
 // handlers are the functions of a script's table; nil where it has none.
 type handlers struct {
-	init, connect, data, close, shutdown *lua.LFunction
+	init, hello, connect, data, end, close, shutdown *lua.LFunction
+
+	request, requestBody, response, responseBody, message *lua.LFunction
+}
+
+// handlerTable is all handlers, with signature and description as bindings have.
+var handlerTable = []struct {
+	name     string
+	place    func(*handlers) **lua.LFunction
+	sig, doc string
+}{
+	{
+		handlerInit, func(h *handlers) **lua.LFunction { return &h.init }, "(config: table)",
+		"Once on each worker, at the start, which an error refuses. `config` is `[filter.config]`.",
+	},
+	{
+		handlerHello, func(h *handlers) **lua.LFunction { return &h.hello }, "(conn: conn, hello: hello) -> verdict?",
+		"A client has begun TLS on a listener with `[listener.tls]`, before the handshake and before `on_connect`. " +
+			"`conn:set_upstream` and `conn:set_tls_mode` decide how it goes on. Nothing: allow; `fwx.deny(reason)`: refuse, by an alert.",
+	},
+	{
+		handlerConnect, func(h *handlers) **lua.LFunction { return &h.connect }, "(conn: conn) -> verdict?",
+		"Before a server is connected. Nothing: allow; `fwx.deny(reason)`: refuse.",
+	},
+	{
+		handlerData, func(h *handlers) **lua.LFunction { return &h.data },
+		"(conn: conn, chunk: chunk, direction: direction) -> bytes|verdict|nil",
+		"For each chunk of each direction. Nothing: it goes on; a string: that goes on instead; `fwx.drop`; `fwx.deny(reason)`.",
+	},
+	{
+		handlerEnd, func(h *handlers) **lua.LFunction { return &h.end }, "(conn: conn, direction: direction) -> bytes|verdict|nil",
+		"The sender has ended its stream in a direction. A string goes on before the end.",
+	},
+	{
+		handlerRequest, func(h *handlers) **lua.LFunction { return &h.request }, "(conn: conn, req: request) -> verdict?",
+		"On a listener with `protocol = \"http\"`, for each request, when its headers have come. Nothing: it goes on, as it was " +
+			"changed; `fwx.respond(...)` answers it; `fwx.deny(reason)` answers 403.",
+	},
+	{
+		handlerRequestBody, func(h *handlers) **lua.LFunction { return &h.requestBody },
+		"(conn: conn, req: request, chunk: chunk|spooled) -> bytes|verdict|nil",
+		"For each chunk of a request's body, and for its end with an empty one. Nothing: it goes on; a string: that goes on " +
+			"instead, the framing follows; `fwx.drop`; `fwx.respond(...)`; `fwx.deny(reason)`.",
+	},
+	{
+		handlerResponse, func(h *handlers) **lua.LFunction { return &h.response },
+		"(conn: conn, req: request, res: response) -> verdict?",
+		"For each response of a server, when its headers have come. As `on_request`.",
+	},
+	{
+		handlerResponseBody, func(h *handlers) **lua.LFunction { return &h.responseBody },
+		"(conn: conn, req: request, res: response, chunk: chunk) -> bytes|verdict|nil",
+		"For each chunk of a response's body, and for its end with an empty one. As `on_request_body`, but for an answer: that " +
+			"breaks the response off, since it has begun.",
+	},
+	{
+		handlerMessage, func(h *handlers) **lua.LFunction { return &h.message },
+		"(conn: conn, message: chunk, direction: direction, kind: \"text\"|\"binary\") -> bytes|verdict|nil",
+		"For each message of a WebSocket, joined from its fragments and decompressed. Nothing: it goes on; a string: a message of " +
+			"the same kind goes on instead; `fwx.drop`; `fwx.deny(reason)` closes the WebSocket with 1008.",
+	},
+	{handlerClose, func(h *handlers) **lua.LFunction { return &h.close }, "(conn: conn)", "When the connection has ended."},
+	{handlerShutdown, func(h *handlers) **lua.LFunction { return &h.shutdown }, "()", "Once on each worker, at the end."},
 }
 
 // events returns what the service must tell the filter.
@@ -36,17 +103,29 @@ func (h *handlers) events() (mask framework.EventMask) {
 		// denies are closed with an on_close too.
 		mask |= framework.AcceptedConnection | framework.ConnectionTerminating
 	}
-	if h.connect != nil || h.data != nil {
+	if h.hello != nil {
+		mask |= framework.ClientHello | framework.ConnectionTerminating
+	}
+	if h.connect != nil || h.watchesData() || h.watchesHTTP() {
 		mask |= framework.ConnectTCP | framework.ConnectionTerminating
 	}
 	return mask
 }
 
+// watchesHTTP reports whether the script sees requests, responses or messages.
+func (h *handlers) watchesHTTP() bool {
+	return h.request != nil || h.requestBody != nil || h.response != nil || h.responseBody != nil || h.message != nil
+}
+
+// watchesData reports whether the script is a part of the path that data takes.
+func (h *handlers) watchesData() bool { return h.data != nil || h.end != nil }
+
 // Bounds of a Lua thread. Its stacks start small and grow up to these.
 const (
 	maxCallDepth    = 512
-	initialRegistry = 128
-	registryGrowth  = 128
+	initialRegistry = 16
+	leastRegistry   = 128 // that a state takes
+	registryGrowth  = 16
 	maxRegistry     = 64 << 10
 )
 
@@ -78,24 +157,45 @@ type state struct {
 	logger   *slog.Logger
 	L        *lua.LState // runs nothing itself: fibers have threads of it
 	meter    meter
+	memory   memory
+	breaker  breaker
 	handlers handlers
 
 	running *fiber
+	verdict framework.Verdict // of the handler that has just ended
 	idle    []*fiber
 	active  map[*fiber]struct{}
 
 	resources map[resource]struct{} // open, with no connection to close them
-	pending   int                   // operations that no fiber waits for
+	files     int                   // open
+	watches   int
+	posted    map[*posted]struct{}     // tasks that have not run
+	started   map[*overlapped]struct{} // in flight
+	pending   int                      // operations that no fiber waits for
 	timers    map[*timer]struct{}
+	sockets   int // open, or being connected
+	resolver  *resolver
+	trust     trust
+	clients   clients
+	scratch   []byte // for what is copied at once
+	conns     map[*conn]struct{}
 	modules   map[string]*module // by path
+	regexps   map[string]*lua.LUserData
 	types     types
 	module    *lua.LTable // what require "fwx" returns
 	drop      *lua.LUserData
 	null      *lua.LUserData
 	concat    *lua.LFunction
-	direction [2]lua.LValue // the names, made once
+
+	handleError *lua.LFunction // of protected calls
+	failing     *lua.LFunction // raises an error
+	protections *protection    // of a console, which has no fibers
+
+	streamEnded, reload *lua.LFunction
+	direction           [2]lua.LValue // the names, made once
 
 	ready   bool // on_init has returned
+	retired bool // another filter has taken its place
 	closing bool
 	ended   chan struct{}
 }
@@ -107,33 +207,51 @@ func newState(f *filter, w *completion.Worker) *state {
 	s := &state{
 		filter: f, worker: w, logger: f.logger,
 		active: make(map[*fiber]struct{}), resources: make(map[resource]struct{}),
-		timers: make(map[*timer]struct{}), modules: make(map[string]*module),
-		ended: make(chan struct{}),
+		timers: make(map[*timer]struct{}), conns: make(map[*conn]struct{}), modules: make(map[string]*module),
+		posted: make(map[*posted]struct{}), started: make(map[*overlapped]struct{}), regexps: make(map[string]*lua.LUserData), trust: make(trust), clients: make(clients), ended: make(chan struct{}),
 	}
-	s.L = lua.NewState(lua.Options{
-		CallStackSize: maxCallDepth, MinimizeStackMemory: true,
-		RegistrySize: initialRegistry, RegistryGrowStep: registryGrowth, RegistryMaxSize: maxRegistry,
-		SkipOpenLibs: true,
-	})
-	s.meter.stall = s.stalled
+	s.resolver = newResolver(s)
+	s.L = newInterpreter()
+	s.meter.stall, s.meter.weigh, s.meter.limit = s.stalled, s.weigh, f.timeLimit
+	s.meter.empty, s.meter.ease = s.spent, s.easeGrowth
+	watchCollections()
 	s.openLibraries()
 	s.openModule()
 	return s
 }
 
+// newInterpreter returns a Lua state without any library.
+func newInterpreter() *lua.LState {
+	L := lua.NewState(lua.Options{
+		CallStackSize: maxCallDepth, MinimizeStackMemory: true,
+		RegistrySize: leastRegistry, RegistryGrowStep: registryGrowth, RegistryMaxSize: maxRegistry,
+		SkipOpenLibs: true,
+	})
+	L.Options.RegistrySize = initialRegistry // of its threads
+	return L
+}
+
+// spent says which budget is, of the handler that runs.
+func (s *state) spent() error {
+	if s.running != nil && s.running.reserve == 0 {
+		return &eventError{s.filter.settings.EventBudget}
+	}
+	return errBudget
+}
+
 // load runs the script and then its on_init; done is told the outcome.
 func (s *state) load(done func(error)) {
-	s.start(task{name: "the script", fn: s.instantiate(s.filter.program.main), end: endingFunc(func(result lua.LValue, err error) {
+	s.start(task{name: "the script", scheduled: true, end: endingFunc(func(result lua.LValue, err error) {
 		if err == nil {
 			err = s.takeHandlers(result)
 		}
 		if err != nil || s.handlers.init == nil {
-			s.ready = err == nil
+			s.loaded(err)
 			done(scriptError(err))
 			return
 		}
 		s.init(done)
-	})})
+	})}, s.instantiate(s.filter.program.main))
 }
 
 func (s *state) init(done func(error)) {
@@ -142,13 +260,21 @@ func (s *state) init(done func(error)) {
 		done(fmt.Errorf("config: %w", err))
 		return
 	}
-	s.start(task{name: handlerInit, fn: s.handlers.init, args: [5]lua.LValue{config}, nargs: 1, end: endingFunc(func(result lua.LValue, err error) {
+	s.start(task{name: handlerInit, scheduled: true, end: endingFunc(func(result lua.LValue, err error) {
 		if err == nil && result != lua.LNil {
 			err = wrongResult(handlerInit, result, "nil")
 		}
-		s.ready = err == nil
+		s.loaded(err)
 		done(scriptError(err))
-	})})
+	})}, s.handlers.init, config)
+}
+
+// loaded notes the end of on_init, or of a script without.
+func (s *state) loaded(err error) {
+	s.ready = err == nil
+	if s.ready {
+		s.freeze()
+	}
 }
 
 // takeHandlers reads the table that the script returned.
@@ -157,9 +283,11 @@ func (s *state) takeHandlers(result lua.LValue) error {
 	if !ok {
 		return fmt.Errorf("%s: the script returned %s; it must return its table of handlers", s.filter.program.path, describe(result))
 	}
-	places := map[string]**lua.LFunction{
-		handlerInit: &s.handlers.init, handlerConnect: &s.handlers.connect, handlerData: &s.handlers.data,
-		handlerClose: &s.handlers.close, handlerShutdown: &s.handlers.shutdown,
+	places := make(map[string]**lua.LFunction)
+	var known []string
+	for _, h := range handlerTable {
+		places[h.name] = h.place(&s.handlers)
+		known = append(known, h.name)
 	}
 	var err error
 	table.ForEach(func(key, value lua.LValue) {
@@ -169,7 +297,7 @@ func (s *state) takeHandlers(result lua.LValue) error {
 		}
 		place := places[string(name)]
 		if place == nil {
-			err = fmt.Errorf("%s: there is no handler %q%s", s.filter.program.path, string(name), strict.Suggest(string(name), handlerNames))
+			err = fmt.Errorf("%s: there is no handler %q%s", s.filter.program.path, string(name), strict.Suggest(string(name), known))
 			return
 		}
 		if *place, ok = value.(*lua.LFunction); !ok {
@@ -207,7 +335,7 @@ func (s *state) shutdown() {
 	}
 	limit := s.worker.NewTimer(func() { s.abortAll(errTooLong) })
 	limit.Reset(shutdownLimit)
-	s.start(task{name: handlerShutdown, fn: s.handlers.shutdown, end: endingFunc(func(result lua.LValue, err error) {
+	s.start(task{name: handlerShutdown, end: endingFunc(func(result lua.LValue, err error) {
 		limit.Stop()
 		if err == nil && result != lua.LNil {
 			err = wrongResult(handlerShutdown, result, "nil")
@@ -216,7 +344,7 @@ func (s *state) shutdown() {
 			s.logError(handlerShutdown, noConnection, err)
 		}
 		s.close()
-	})})
+	})}, s.handlers.shutdown)
 }
 
 func (s *state) close() {
@@ -228,6 +356,8 @@ func (s *state) close() {
 	for r := range s.resources {
 		r.release()
 	}
+	s.resolver.cancel()
+	s.clients.close()
 	s.checkEnded()
 }
 
@@ -248,8 +378,26 @@ func (s *state) checkEnded() {
 	}
 	s.idle = nil
 	s.L.Close()
-	s.L = nil
+	s.forget()
 	close(s.ended)
+}
+
+// forget lets go of everything of Lua, lest one of its objects, which the garbage
+// collector reports to the state, is kept by the state itself.
+func (s *state) forget() {
+	s.L, s.handlers, s.types, s.modules = nil, handlers{}, types{}, nil
+	s.module, s.drop, s.null, s.concat, s.handleError, s.failing, s.direction = nil, nil, nil, nil, nil, nil, [2]lua.LValue{}
+}
+
+// settled is told that an operation has ended that no fiber waited for.
+func (s *state) settled() {
+	if s.L == nil { // ended by force
+		return
+	}
+	s.pending--
+	if s.closing {
+		s.checkEnded()
+	}
 }
 
 // kill ends what did not end by itself.
@@ -266,6 +414,7 @@ func (s *state) kill() (left int) {
 		s.running = nil
 	}
 	clear(s.active)
+	s.resolver.cancel()
 	s.pending = 0
 	s.checkEnded()
 	return left
@@ -280,6 +429,8 @@ func (s *state) discard(value any) {
 		s.closeAppender(v)
 	case *completion.Watch:
 		v.Close()
+	case *completion.Socket:
+		_ = v.Close() // it was just connected
 	}
 }
 
@@ -290,10 +441,7 @@ func (s *state) closeAppender(a *completion.Appender) {
 		if err != nil {
 			s.logger.Error("a file that was appended to could not be finished", "path", a.Path(), "error", err)
 		}
-		s.pending--
-		if s.closing {
-			s.checkEnded()
-		}
+		s.settled()
 	}), nil)
 	if err == nil {
 		err = a.Close(o)

@@ -12,20 +12,21 @@ import (
 // stringFunctions replace those of the string library whose result can be of any
 // size, or whose letters are not those of ASCII only.
 var stringFunctions = []binding{
-	{"rep", stringRep},
-	{"format", stringFormat},
-	{"upper", stringUpper},
-	{"lower", stringLower},
-	{"reverse", stringReverse},
+	{"byte", stringByte, "", ""},
+	{"rep", stringRep, "", ""},
+	{"format", stringFormat, "", ""},
+	{"upper", stringUpper, "", ""},
+	{"lower", stringLower, "", ""},
+	{"reverse", stringReverse, "", ""},
 }
 
 // tableFunctions replace those of the table library that take longer than one
 // instruction.
 var tableFunctions = []binding{
-	{"concat", tableConcat},
-	{"insert", tableInsert},
-	{"remove", tableRemove},
-	{"maxn", tableMaxN},
+	{"concat", tableConcat, "", ""},
+	{"insert", tableInsert, "", ""},
+	{"remove", tableRemove, "", ""},
+	{"maxn", tableMaxN, "", ""},
 }
 
 func stringRep(s *state, L *lua.LState) int {
@@ -225,8 +226,11 @@ func tableConcat(s *state, L *lua.LState) int {
 			b.WriteString(separator)
 		}
 		s.meter.chargeBytes(b.Len() - before)
-		if b.Len() > maxStringSize || s.meter.left < 0 {
-			L.RaiseError("table.concat: a string of more than %d MiB", min(b.Len(), maxStringSize)>>20)
+		if b.Len() > maxStringSize {
+			L.RaiseError("table.concat: a string of more than %d MiB", maxStringSize>>20)
+		}
+		if s.meter.left < 0 {
+			L.RaiseError("%s", s.meter.Err().Error())
 		}
 	}
 	return give(L, lua.LString(b.String()))
@@ -265,7 +269,7 @@ func tableRemove(s *state, L *lua.LState) int {
 // guardSort returns the sort of the library, paid for in advance: comparisons without a
 // function of the script are no instructions.
 func guardSort(sort lua.LGFunction) binding {
-	return binding{"sort", func(s *state, L *lua.LState) int {
+	return binding{name: "sort", call: func(s *state, L *lua.LState) int {
 		n := float64(L.CheckTable(1).Len())
 		s.meter.charge(int(n * math.Log2(n+1)))
 		return sort(L)

@@ -19,10 +19,10 @@ const maxSeconds = 366 * 24 * 3600
 const minEvery = time.Millisecond
 
 // background returns what becomes of a function that no connection waits for:
-// its errors are logged.
+// its errors are logged, but for that of having been replaced.
 func (s *state) background(handler string) ending {
 	return endingFunc(func(_ lua.LValue, err error) {
-		if err != nil && !s.closing {
+		if err != nil && !s.closing && !isReplaced(err) {
 			s.logError(handler, noConnection, err)
 		}
 	})
@@ -50,9 +50,19 @@ type timer struct {
 	every   time.Duration // 0: once
 	timer   *completion.Timer
 	running bool
+
+	scheduled bool // as the task that made it
 }
 
-var timerMethods = []binding{{"stop", timerStop}}
+// timerBytes is what one takes, here and in the port.
+const timerBytes = 256
+
+func (t *timer) count(c *census) {
+	c.bytes += timerBytes
+	c.add(t.fn)
+}
+
+var timerMethods = []binding{{"stop", timerStop, "() -> boolean", "`true` if it would have called again."}}
 
 func after(s *state, L *lua.LState) int { return s.newTimer(L, 0) }
 
@@ -70,8 +80,12 @@ func (s *state) newTimer(L *lua.LState, every time.Duration) int {
 	if len(s.timers) >= maxTimers {
 		L.RaiseError("there are %d timers already", maxTimers)
 	}
-	s.timers[t] = struct{}{}
-	t.timer = s.worker.AfterFunc(d, t.fire)
+	t.scheduled = s.running.task.scheduled
+	t.timer = s.worker.NewTimer(t.fire)
+	if !s.retired || !t.scheduled {
+		s.timers[t] = struct{}{}
+		t.timer.Reset(d)
+	}
 	return give(L, s.object(s.types.timer, t))
 }
 
@@ -85,12 +99,15 @@ func (t *timer) fire() {
 		return
 	}
 	t.running = true
-	t.state.start(task{name: "a timer", fn: t.fn, end: t})
+	t.state.start(task{name: "a timer", end: t, scheduled: t.scheduled}, t.fn)
 }
 
 // taskEnded logs the error of the function.
 func (t *timer) taskEnded(result lua.LValue, err error) {
 	t.running = false
+	if err != nil && isReplaced(err) {
+		return
+	}
 	t.state.background("timer").taskEnded(result, err)
 }
 
@@ -105,14 +122,14 @@ func timerStop(_ *state, L *lua.LState) int {
 }
 
 // now returns the time of day, in seconds since 1970.
-func now(_ *state, L *lua.LState) int {
-	return give(L, lua.LNumber(float64(time.Now().UnixNano())/nanoseconds))
+func now(s *state, L *lua.LState) int {
+	return give(L, lua.LNumber(float64(s.time().UnixNano())/nanoseconds))
 }
 
-// began is what clock counts from.
-var began = time.Now()
+// time returns the time of day.
+func (s *state) time() time.Time { return s.worker.Port().Time() }
 
-// clock returns the seconds since the program began; it never goes backwards.
-func clock(_ *state, L *lua.LState) int {
-	return give(L, lua.LNumber(time.Since(began).Seconds()))
+// clock returns the seconds since the port began; it never goes backwards.
+func clock(s *state, L *lua.LState) int {
+	return give(L, lua.LNumber(s.worker.Port().Uptime().Seconds()))
 }

@@ -10,6 +10,11 @@ import (
 	"fwx/cmd/fwx/demo"
 	"fwx/filters/all"
 	"fwx/framework"
+	"fwx/framework/admin"
+	"fwx/framework/store"
+	"fwx/framework/store/redisstore"
+	"fwx/framework/wire/coding/brzstd"
+	"fwx/scripting"
 )
 
 const (
@@ -17,35 +22,87 @@ const (
 	demoServer    = "demo" // an upstream names it as "builtin:demo"
 )
 
-// runGateway starts the gateway and runs it until ctx ends.
+// runGateway starts the gateway and runs it until ctx ends. Until then it is
+// reloaded when it is asked to, or when its files are saved.
 func runGateway(ctx context.Context, p program, args []string) error {
-	config, err := p.config("run", args)
+	asked, ignore := reloadSignals()
+	defer ignore()
+	path, err := p.configPath("run", args)
 	if err != nil {
 		return err
 	}
-	config.Logger = slog.New(slog.NewTextHandler(p.err, nil))
-	if usesDemo(config) {
-		server, err := demo.Start(config.Logger) //nolint:contextcheck // it ends by Close
-		if err != nil {
-			return fmt.Errorf("builtin:%s: %w", demoServer, err)
-		}
-		defer func() { _ = server.Close() }() // the program ends
-		config.Builtin[demoServer] = server.Addr()
+	s := &source{path: path, logger: slog.New(slog.NewTextHandler(p.err, nil))}
+	defer s.close()
+	config, err := s.load() //nolint:contextcheck // the demo server ends by Close
+	if err != nil {
+		return err
 	}
+	config.OnStatus = p.status
 	fw, err := framework.New(config, all.Registry())
 	if err != nil {
 		return err
 	}
-	if err := fw.Run(ctx); err != nil {
+	if fw.Admin().Listen != "" {
+		server, err := admin.Start(ctx, fw, func(ctx context.Context, source string) (string, error) { return scripting.Evaluate(ctx, fw, source) })
+		if err != nil {
+			return err
+		}
+		defer func() { _ = server.Close() }() //nolint:contextcheck // the program ends
+	}
+	if err := fw.Start(ctx); err != nil {
 		return err
 	}
-	config.Logger.Info("ended")
+	newReloader(fw, s, asked, config.Service.Watch).run(ctx)
+	if err := fw.Stop(); err != nil { //nolint:contextcheck // ctx has ended
+		return err
+	}
+	s.logger.Info("ended")
 	return nil
+}
+
+// source is where the gateway's configuration comes from.
+type source struct {
+	path   string
+	read   fileSum // what of the file was read last
+	logger *slog.Logger
+	demo   *demo.Server // runs since an upstream has named it
+}
+
+// file returns the configuration file.
+func (s *source) file() framework.File { return framework.File{Path: s.path, Sum: s.read} }
+
+// load reads the configuration.
+func (s *source) load() (framework.Config, error) {
+	s.read = sumOf(s.path)
+	config, err := readConfig(s.path)
+	if err != nil {
+		return config, err
+	}
+	config.Logger = s.logger
+	if s.demo == nil && usesDemo(config) {
+		if s.demo, err = demo.Start(s.logger); err != nil {
+			return config, fmt.Errorf("builtin:%s: %w", demoServer, err)
+		}
+	}
+	if s.demo != nil {
+		config.Builtin[demoServer] = s.demo.Addr()
+	}
+	return config, nil
+}
+
+func (s *source) close() {
+	if s.demo != nil {
+		_ = s.demo.Close() // the program ends
+	}
 }
 
 // runCheck reports what is wrong with a configuration.
 func runCheck(_ context.Context, p program, args []string) error {
-	config, err := p.config("check", args)
+	path, err := p.configPath("check", args)
+	if err != nil {
+		return err
+	}
+	config, err := readConfig(path)
 	if err != nil {
 		return err
 	}
@@ -57,17 +114,19 @@ func runCheck(_ context.Context, p program, args []string) error {
 	return nil
 }
 
-// config reads the configuration that the options of a command name.
-func (p program) config(command string, args []string) (framework.Config, error) {
-	var path string
-	err := p.parse(command, args, func(f *flag.FlagSet) {
+// configPath returns the path of the configuration that the options of a command name.
+func (p program) configPath(command string, args []string) (path string, err error) {
+	err = p.parse(command, args, func(f *flag.FlagSet) {
 		f.StringVar(&path, "c", defaultConfig, "the configuration `FILE`")
 	})
-	if err != nil {
-		return framework.Config{}, err
-	}
+	return path, err
+}
+
+func readConfig(path string) (framework.Config, error) {
 	config, err := framework.LoadConfig(path)
 	config.Builtin = map[string]string{demoServer: ""}
+	config.StoreKinds = []store.Kind{redisstore.Kind()}
+	config.Codings = brzstd.Codings()
 	return config, err
 }
 

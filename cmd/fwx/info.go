@@ -52,8 +52,8 @@ func runPort(_ context.Context, p program, args []string) error {
 	if err := p.parse("port", args, noOptions); err != nil {
 		return err
 	}
-	chosen := ""
-	for _, r := range completion.Probe() { //nolint:contextcheck // each self-test has its own limit
+	workers, chosen := runtime.GOMAXPROCS(0), "" // the ports of the probe take some more
+	for _, r := range completion.Probe() {       //nolint:contextcheck // each self-test has its own limit
 		verdict := "works"
 		if r.Err != nil {
 			verdict = "refused: " + r.Err.Error()
@@ -65,7 +65,7 @@ func runPort(_ context.Context, p program, args []string) error {
 	if chosen == "" {
 		return errors.New("no backend of the completion port works on this machine")
 	}
-	fmt.Fprintf(p.out, "auto takes %s, with %d workers\n", chosen, runtime.GOMAXPROCS(0))
+	fmt.Fprintf(p.out, "auto takes %s, with %d workers\n", chosen, workers)
 	return nil
 }
 

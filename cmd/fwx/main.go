@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"fwx/framework"
 	"fwx/framework/strict"
 )
 
@@ -33,17 +34,25 @@ type command struct {
 
 func commands() []command {
 	return []command{
-		{"run", "[-c FILE]", "start the gateway; Ctrl-C or SIGTERM drains and ends it", runGateway},
+		{"run", "[-c FILE]", "start the gateway; Ctrl-C or SIGTERM drains and ends it, SIGHUP reloads it", runGateway},
 		{"check", "[-c FILE]", "report everything that is wrong with a configuration, and start nothing", runCheck},
+		{"init", "DIR", "write a small project: a configuration, a filter with its test, settings for editors", runInit},
+		{"test", "[OPTIONS] [PATH...]", "run the tests of scripts, *_test.lua, in files or folders", runTest},
+		{"cert", "self-signed [OPTIONS] [NAME...]", "make a certificate to develop with, for names of hosts and addresses", runCert},
+		{"console", "[OPTIONS] [COMMAND]", "look at a running gateway, and end connections; COMMAND help tells how", runConsole},
 		{"filters", "", "list the kinds of filter and their settings", runFilters},
 		{"port", "", "show which backend of the completion port this machine gets, and why", runPort},
 		{"version", "", "print the version", runVersion},
 	}
 }
 
+// statusFunc is told how the service does, for a supervisor.
+type statusFunc = func(framework.ServiceStatus)
+
 // program is where a command's output goes.
 type program struct {
 	out, err io.Writer
+	status   statusFunc // nil: nobody wants to know
 }
 
 // errUsage ends a command whose words were off; what was wrong has been said.
@@ -53,8 +62,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// After the first signal the next one ends the program at once.
 	context.AfterFunc(ctx, stop)
-	code := supervised(ctx, func(ctx context.Context) int {
-		return program{os.Stdout, os.Stderr}.main(ctx, os.Args[1:])
+	code := supervised(ctx, func(ctx context.Context, status statusFunc) int {
+		return program{os.Stdout, os.Stderr, status}.main(ctx, os.Args[1:])
 	})
 	stop()
 	os.Exit(code)
@@ -86,6 +95,8 @@ func (p program) exitCode(err error) int {
 		return exitOK
 	case errors.Is(err, errUsage):
 		return exitUsage
+	case errors.Is(err, errTestsFailed):
+		return exitError
 	}
 	if mistakes, ok := errors.AsType[strict.Errors](err); ok { // each has its file and line, as a compiler's have
 		fmt.Fprintln(p.err, mistakes)
@@ -98,13 +109,23 @@ func (p program) exitCode(err error) int {
 func (p program) usage(w io.Writer) {
 	fmt.Fprint(w, "fwx is a filtering gateway with filters in Lua and Go.\n\nUsage: fwx COMMAND [OPTIONS]\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-20s %s\n", c.name+" "+c.args, c.summary)
+		fmt.Fprintf(w, "  %-28s %s\n", c.name+" "+c.args, c.summary)
 	}
 	fmt.Fprint(w, "\nfwx COMMAND --help tells more about a command.\n")
 }
 
 // parse parses the options of a command, which takes no other arguments.
 func (p program) parse(name string, args []string, define func(*flag.FlagSet)) error {
+	rest, err := p.parseArguments(name, args, define)
+	if err == nil && len(rest) > 0 {
+		fmt.Fprintf(p.err, "fwx %s: unexpected argument %q; see fwx %s --help\n", name, rest[0], name)
+		return errUsage
+	}
+	return err
+}
+
+// parseArguments parses the options of a command and returns its other arguments.
+func (p program) parseArguments(name string, args []string, define func(*flag.FlagSet)) (rest []string, err error) {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(p.err)
 	define(flags)
@@ -115,15 +136,11 @@ func (p program) parse(name string, args []string, define func(*flag.FlagSet)) e
 	}
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			return err
+			return nil, err
 		}
-		return errUsage
+		return nil, errUsage
 	}
-	if flags.NArg() > 0 {
-		fmt.Fprintf(p.err, "fwx %s: unexpected argument %q; see fwx %s --help\n", name, flags.Arg(0), name)
-		return errUsage
-	}
-	return nil
+	return flags.Args(), nil
 }
 
 func (p program) commandUsage(c command, flags *flag.FlagSet) {

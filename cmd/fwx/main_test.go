@@ -1,9 +1,12 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
@@ -33,5 +36,25 @@ func (v verified) Run() int {
 
 // TestScripts runs the command line against testdata/script.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script"})
+	testscript.Run(t, testscript.Params{
+		Dir:           "testdata/script",
+		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"until": until},
+		UpdateScripts: *updateScripts,
+	})
+}
+
+var updateScripts = flag.Bool("update", false, "write what the program prints into the scripts")
+
+// until is a command of scripts: it runs another until that succeeds and prints a text.
+func until(ts *testscript.TestScript, _ bool, args []string) {
+	const usage, command = 2, 1
+	if len(args) < usage {
+		ts.Fatalf("usage: until TEXT COMMAND [ARGUMENT...]")
+	}
+	text := args[0]
+	for deadline := time.Now().Add(time.Minute); ts.Exec(args[command], args[command+1:]...) != nil || !strings.Contains(ts.ReadFile("stdout"), text); {
+		if time.Now().After(deadline) {
+			ts.Fatalf("it does not print %q", text)
+		}
+	}
 }

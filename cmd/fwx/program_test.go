@@ -39,12 +39,8 @@ func newDirectory(tb testing.TB, edits ...string) string {
 	if err := os.CopyFS(filepath.Join(dir, "examples", "lua"), os.DirFS(filepath.Join(repository, "examples", "lua"))); err != nil {
 		tb.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(repository, "config.toml"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	config := string(text)
-	edits = append([]string{`"127.0.0.1:8080"`, `"127.0.0.1:0"`}, edits...)
+	config := readFile(tb, filepath.Join(repository, "config.toml"))
+	edits = append([]string{`"127.0.0.1:8080"`, `"127.0.0.1:0"`, `"127.0.0.1:9901"`, `"127.0.0.1:0"`}, edits...)
 	for i := 0; i < len(edits); i += 2 {
 		if !strings.Contains(config, edits[i]) {
 			tb.Fatalf("config.toml does not contain %q", edits[i])
@@ -57,20 +53,33 @@ func newDirectory(tb testing.TB, edits ...string) string {
 
 func write(tb testing.TB, path, text string) {
 	tb.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil { //nolint:gosec // the test says which file
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		tb.Fatal(err)
 	}
 }
 
-// start runs the program in dir and waits until it listens.
-func start(tb testing.TB, dir string) *gateway {
+func readFile(tb testing.TB, path string) string {
+	tb.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(text)
+}
+
+// start runs the program in dir, with "run" unless there are other arguments, and waits
+// until it listens.
+func start(tb testing.TB, dir string, arguments ...string) *gateway {
 	tb.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	g := &gateway{tb: tb, dir: dir, end: make(chan error, 1)}
-	g.process = exec.CommandContext(tb.Context(), self, "run")
+	if len(arguments) == 0 {
+		arguments = []string{"run"}
+	}
+	g.process = exec.CommandContext(tb.Context(), self, arguments...)
 	g.process.Dir = dir
 	g.process.Env = append(os.Environ(), actAsProgram+"=1")
 	stderr, err := g.process.StderrPipe()

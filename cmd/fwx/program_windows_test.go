@@ -15,11 +15,3 @@ func isService() bool {
 // interrupt ends the program, because without a console it cannot be asked to.
 // TestRun sees it end by itself.
 func interrupt(process *exec.Cmd) (asked bool, err error) { return false, process.Process.Kill() }
-
-// memory would return the most memory that the program has had resident.
-func (g *gateway) memory() int { return 0 }
-
-func (g *gateway) status(string) int { return 0 }
-
-// descriptors would return how many descriptors the program has open.
-func (g *gateway) descriptors() int { return 0 }

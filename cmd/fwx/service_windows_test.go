@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	"golang.org/x/sys/windows/svc"
 	"golang.org/x/sys/windows/svc/mgr"
 
+	"fwx/framework"
 	"fwx/framework/fwxtest"
 )
 
@@ -68,37 +72,139 @@ upstream = "none"
 	}
 }
 
-// TestServiceRequests plays the service manager.
+// manager plays the service manager.
+type manager struct {
+	testing.TB
+	service  *service
+	requests chan svc.ChangeRequest
+	status   chan svc.Status
+	ended    chan uint32 // the exit code
+}
+
+// serve starts "run" with a configuration as a service.
+func serve(tb testing.TB, config string) (*manager, *output) {
+	tb.Helper()
+	path, printed := filepath.Join(tb.TempDir(), "config.toml"), &output{}
+	write(tb, path, config)
+	m := &manager{
+		TB: tb, requests: make(chan svc.ChangeRequest), status: make(chan svc.Status), ended: make(chan uint32, 1),
+		service: &service{ctx: tb.Context(), run: func(ctx context.Context, _ statusFunc) int {
+			return program{out: printed, err: printed}.main(ctx, []string{"run", "-c", path})
+		}},
+	}
+	go func() {
+		specific, code := m.service.Execute(nil, m.requests, m.status)
+		if !specific {
+			tb.Error("the exit code is not said to be the service's own")
+		}
+		m.ended <- code
+	}()
+	return m, printed
+}
+
+// expect waits for a state. Requests that end the service are accepted in the
+// state "running" only.
+func (m *manager) expect(want svc.State) {
+	m.Helper()
+	accepts := svc.Accepted(0)
+	if want == svc.Running {
+		accepts = svc.AcceptStop | svc.AcceptShutdown
+	}
+	select {
+	case got := <-m.status:
+		if got.State != want || got.Accepts != accepts {
+			m.Errorf("state %d, accepting %b; want %d, %b", got.State, got.Accepts, want, accepts)
+		}
+	case <-time.After(time.Minute):
+		m.Fatalf("no state, want %d", want)
+	}
+}
+
+func (m *manager) request(cmd svc.Cmd) { m.requests <- svc.ChangeRequest{Cmd: cmd} }
+
+// exits waits for the end of the service.
+func (m *manager) exits(want uint32) {
+	m.Helper()
+	m.expect(svc.StopPending)
+	select {
+	case code := <-m.ended:
+		if code != want || m.service.code != int(want) {
+			m.Errorf("exit code %d, and %d of the process; want %d", code, m.service.code, want)
+		}
+	case <-time.After(time.Minute):
+		m.Fatal("the service does not end")
+	}
+}
+
+// TestServiceRequests sees what the service manager is told while it asks, stops
+// a service that has a connection open, and shuts the system down.
 func TestServiceRequests(t *testing.T) {
-	requests, status := make(chan svc.ChangeRequest), make(chan svc.Status, 8)
-	ended := make(chan uint32, 1)
-	s := &service{ctx: t.Context(), run: func(ctx context.Context) int {
-		<-ctx.Done()
+	for name, end := range map[string]svc.Cmd{"stop": svc.Stop, "shutdown": svc.Shutdown} {
+		t.Run(name, func(t *testing.T) {
+			m, printed := serve(t, `
+[service]
+drain = "1m"
+[[upstream]]
+name = "demo"
+servers = ["builtin:demo"]
+[[listener]]
+name = "in"
+listen = "127.0.0.1:0"
+upstream = "demo"
+`)
+			m.expect(svc.Running)
+			client, err := net.Dial("tcp", printed.address(t)) //nolint:noctx // loopback
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = client.Close() }() // it may be closed already
+			fmt.Fprint(client, "GET /bytes/1 HTTP/1.1\r\nHost: x\r\n\r\n")
+			if _, err := io.ReadFull(client, make([]byte, 12)); err != nil {
+				t.Fatal(err)
+			}
+			m.request(svc.Interrogate)
+			m.expect(svc.Running)
+			m.request(svc.Pause) // is not accepted, so nothing comes of it
+			m.request(end)
+			m.expect(svc.StopPending)
+			m.request(svc.Interrogate) // the connection is still open
+			m.expect(svc.StopPending)
+			_ = client.Close()
+			m.exits(exitOK)
+		})
+	}
+}
+
+// TestServiceFails sees that the service manager is told of a start that fails.
+func TestServiceFails(t *testing.T) {
+	m, printed := serve(t, `listener = 1`)
+	m.expect(svc.Running)
+	m.exits(exitError)
+	if !strings.Contains(printed.String(), "config.toml:1") {
+		t.Errorf("printed %q", printed)
+	}
+}
+
+// TestServiceStatus sees that the service manager is told how long the end may take.
+func TestServiceStatus(t *testing.T) {
+	status := make(chan svc.Status)
+	s := &service{ctx: t.Context(), run: func(_ context.Context, status statusFunc) int {
+		status(framework.ServiceStatus{State: framework.StateRunning})
+		status(framework.ServiceStatus{State: framework.StateStopping}) // for how long is not known
+		status(framework.ServiceStatus{State: framework.StateStopping, Wait: 2 * time.Minute})
+		status(framework.ServiceStatus{State: framework.StateStopping, Wait: time.Second})
 		return exitOK
 	}}
-	go func() {
-		_, code := s.Execute(nil, requests, status)
-		ended <- code
-	}()
-	expect := func(want svc.State) {
-		t.Helper()
-		select {
-		case got := <-status:
-			if got.State != want {
-				t.Errorf("state %d, want %d", got.State, want)
-			}
-		case <-time.After(time.Minute):
-			t.Fatalf("no state, want %d", want)
+	go s.Execute(nil, nil, status)
+	for i, want := range []svc.Status{
+		{State: svc.Running, Accepts: svc.AcceptStop | svc.AcceptShutdown},
+		{State: svc.StopPending, CheckPoint: 1, WaitHint: 120_000},
+		{State: svc.StopPending, CheckPoint: 2, WaitHint: 1000},
+		{State: svc.StopPending},
+	} {
+		if got := <-status; got != want {
+			t.Errorf("status %d is %+v, want %+v", i, got, want)
 		}
-	}
-	expect(svc.Running)
-	requests <- svc.ChangeRequest{Cmd: svc.Interrogate}
-	expect(svc.Running)
-	requests <- svc.ChangeRequest{Cmd: svc.Stop}
-	expect(svc.StopPending)
-	expect(svc.StopPending)
-	if code := <-ended; code != exitOK || s.code != exitOK {
-		t.Errorf("exit code %d", code)
 	}
 }
 

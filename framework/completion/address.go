@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -45,14 +46,26 @@ func (a Address) String() string {
 	return a.AddrPort.String()
 }
 
-// zoneIndex returns the number of the interface that an IPv6 zone names; 0: none.
+// zoneIndex returns the number of the interface that an IPv6 zone names, or is; 0:
+// none.
 func zoneIndex(zone string) uint32 {
 	if zone == "" {
 		return 0
+	}
+	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
+		return uint32(n)
 	}
 	i, err := net.InterfaceByName(zone)
 	if err != nil {
 		return 0
 	}
 	return uint32(i.Index)
+}
+
+// inZone returns addr with the zone of an interface's number; 0: none.
+func inZone(addr netip.Addr, index uint32) netip.Addr {
+	if index == 0 || !addr.Is6() {
+		return addr
+	}
+	return addr.WithZone(strconv.FormatUint(uint64(index), 10))
 }

@@ -113,7 +113,7 @@ func (a *Appender) Append(o *Overlapped, record []byte) (queued bool, err error)
 	if err := o.worker.begin(o, nil, opAppend); err != nil {
 		return false, err
 	}
-	o.held, o.buf = a, record
+	o.held, o.buf = (*appending)(a), record
 	a.waiting.push(o)
 	return false, nil
 }
@@ -141,7 +141,7 @@ func (a *Appender) Close(o *Overlapped) error {
 		o.worker.end(o, 0, nil)
 		return nil
 	}
-	o.held = a
+	o.held = (*appending)(a)
 	a.closers.push(o)
 	a.kick()
 	return nil
@@ -167,9 +167,13 @@ func (a *Appender) kick() {
 	_ = a.home.PostTaskCompletion((*appendTask)(a), nil) // closed: its shutdown writes what there is
 }
 
-// withdraw takes back an operation that waits. What waits for the last write
+// appending is an Appender as the layer of the operations that wait for it.
+type appending Appender
+
+// Withdraw takes back an operation that waits. What waits for the last write
 // when the port shuts down is told the outcome of that.
-func (a *Appender) withdraw(o *Overlapped) bool {
+func (w *appending) Withdraw(o *Overlapped) bool {
+	a := (*Appender)(w)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.waiting.remove(o) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"fwx/framework/completion/internal/memory"
 )
 
 // backend is what an operating system's way of doing I/O has to offer one
@@ -44,6 +46,8 @@ type backendChoice struct {
 	name   string
 	reason string
 	open   backendOpener
+	memory *memory.System // of a test
+	clock  *memory.Clock  // of a test
 }
 
 // choose finds the backend for a name. For "auto" the candidates are tried in

@@ -34,10 +34,10 @@ func selfTestPair() (pair [2]int, err error) {
 // dialSelf connects a socket to a listening one. They are still in blocking
 // mode, so it is connected afterwards.
 func dialSelf() (l, client windows.Handle, err error) {
-	if l, err = openSocket(windows.AF_INET); err != nil {
+	if l, err = openSocket(windows.AF_INET, windows.SOCK_STREAM); err != nil {
 		return 0, 0, err
 	}
-	if client, err = openSocket(windows.AF_INET); err != nil {
+	if client, err = openSocket(windows.AF_INET, windows.SOCK_STREAM); err != nil {
 		closeSocket(int(l))
 		return 0, 0, err
 	}

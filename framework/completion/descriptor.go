@@ -14,6 +14,9 @@ type descriptor struct {
 	shared bool // hooked, not opened here: others may have the open file description too
 	lane   laneKey
 	async  bool // a file whose data the kernel can transfer without a thread
+	direct bool // a file that is read and written past the page cache; io_uring wants to know
+
+	noRead, noWrite bool // a stream that is not open for it, which the system does not say to who waits
 
 	first    *Overlapped // in flight
 	inFlight int

@@ -65,8 +65,8 @@
 //     alone, memory included, and reported as [ErrLeaked].
 //
 // Package completiontest is the suite that holds each backend to it, with and
-// without injected faults, and the fake backend for tests;
-// docs/reference/conformance.md tells how to run it.
+// without injected faults; docs/reference/conformance.md tells how to run it. Package
+// fake has a port in memory for the tests of what uses one.
 //
 // # Errors
 //
@@ -87,10 +87,12 @@
 // On Linux these are io_uring (6.1 or later) and epoll, for systems that refuse
 // io_uring, as the usual seccomp profiles of containers do. "auto" takes the
 // first that passes a self-test; [Port.Info] tells which, and why not another.
+// Every Unix has poll, and macOS and the BSDs have nothing else: there are no pipes
+// to splice through there, and a file that is watched is looked at again and again.
 // On Windows it is iocp, an I/O completion port for each worker. There a handle
 // to be hooked must have been opened for overlapped operations, and there are
 // neither unix sockets nor pipes to splice through.
-// What the system cannot do without blocking is done by a pool of threads, in
-// lanes: operations on a file or directory that hangs wait for each other, not
-// for the rest.
+// What the system cannot do without blocking, on Windows any write to a file, is
+// done by a pool of threads, in lanes: operations on a file or directory that hangs
+// wait for each other, not for the rest.
 package completion

@@ -12,9 +12,9 @@ func (p *iocp) ended(s *slot, n int) {
 	}
 	s.release()
 	switch o.op {
-	case opRecv:
+	case opRecv, opRecvFrom:
 		p.receivable(o, err)
-	case opSend, opWrite, opWriteStream:
+	case opSend, opWriteStream, opWriteGatherStream:
 		p.sent(o, n, err)
 	case opRead, opReadStream:
 		p.advance(o)
@@ -34,10 +34,10 @@ func (p *iocp) ended(s *slot, n int) {
 
 // sent deals with the end of a send or write, which may not have been the last.
 func (p *iocp) sent(o *Overlapped, n int, err error) {
-	o.done += n
+	o.wrote(n)
 	switch {
 	case err != nil:
-	case o.done == len(o.buf):
+	case o.done == o.length():
 	case o.cancelled:
 		err = ErrOperationAborted
 	case n == 0:
@@ -72,7 +72,9 @@ func (p *iocp) receive(o *Overlapped) {
 
 // receivable deals with the end of the wait for something to receive.
 func (p *iocp) receivable(o *Overlapped, err error) {
-	if err != nil {
+	// An error of a datagram socket goes away when it is received, and is about a
+	// datagram that was sent: there may be one to receive.
+	if err != nil && (o.op == opRecv || o.cancelled) {
 		p.worker.complete(o, 0, err)
 		return
 	}
@@ -80,9 +82,12 @@ func (p *iocp) receivable(o *Overlapped, err error) {
 	case ended:
 		p.worker.finish(o)
 	case again:
-		if o.cancelled {
+		switch {
+		case err != nil:
+			p.worker.complete(o, 0, err)
+		case o.cancelled:
 			p.worker.complete(o, 0, ErrOperationAborted)
-		} else {
+		default:
 			p.issue(o)
 		}
 	case starved:
@@ -99,8 +104,8 @@ func (p *iocp) attempt(o *Overlapped) outcome {
 	r := &o.desc.readiness
 	result := attemptRecv(o)
 	switch result {
-	case ended: // a buffer that is not full has taken everything
-		r.readable = o.buffer != nil && o.buffer.Full()
+	case ended: // a buffer that is not full has taken everything of a stream
+		r.readable = r.cautious || o.buffer != nil && o.buffer.Full()
 	case again:
 		r.readable = false
 	case starved:
@@ -110,22 +115,18 @@ func (p *iocp) attempt(o *Overlapped) outcome {
 	return result
 }
 
-// outcome is how the attempt of a receive went.
-type outcome uint8
-
-const (
-	ended   outcome = iota // o.bytes and o.err are set
-	again                  // there is nothing to receive
-	starved                // there is no receive buffer
-)
-
 func attemptRecv(o *Overlapped) outcome {
 	pool := &o.worker.buffers
 	b := pool.get()
 	if b == nil {
 		return starved
 	}
-	n, err := recvNow(o.desc.fd, b.mem)
+	n, err := 0, error(nil)
+	if o.op == opRecvFrom {
+		n, err = o.packet.receive(o.desc.fd, b.mem)
+	} else {
+		n, err = recvNow(o.desc.fd, b.mem)
+	}
 	switch {
 	case err == errWouldBlock: //nolint:errorlint // a system call returns a bare Errno
 		pool.putBack(b)
@@ -136,7 +137,7 @@ func attemptRecv(o *Overlapped) outcome {
 	default:
 		b.n = n
 		o.buffer = b
-		o.bytes, o.err = n, nil
+		o.bytes, o.err = n, o.truncated()
 	}
 	return ended
 }

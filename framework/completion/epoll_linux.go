@@ -1,3 +1,5 @@
+//go:build !portable
+
 package completion
 
 import (
@@ -10,10 +12,9 @@ import (
 
 // epoll is the backend for Linux systems that refuse io_uring. Descriptors are
 // watched edge-triggered, for both directions, from their hooking to their
-// close, so a transfer costs no system call but its own. Files, which are
-// always "ready" and block all the same, go to the pool.
+// close, so a transfer costs no system call but its own.
 type epoll struct {
-	worker *Worker
+	attempts
 	fd     int
 	event  int // eventfd that ends a wait
 	events []unix.EpollEvent
@@ -37,6 +38,10 @@ const (
 	cautionEvents = unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 	writeEvents   = unix.EPOLLOUT | unix.EPOLLHUP | unix.EPOLLERR
 
+	// At an urgent mark a receive ends as if there were nothing if the thread gets
+	// a signal, and Go's scheduler sends many.
+	urgentEvents = unix.EPOLLPRI | unix.EPOLLIN
+
 	epollBatch = 256
 	wakeSlot   = 1<<32 - 1
 )
@@ -51,7 +56,8 @@ func openEpoll(w *Worker) (backend, error) {
 		closeFD(fd)
 		return nil, err
 	}
-	e := &epoll{worker: w, fd: fd, event: event, events: make([]unix.EpollEvent, epollBatch)}
+	e := &epoll{fd: fd, event: event, events: make([]unix.EpollEvent, epollBatch)}
+	e.attempts = attempts{worker: w, attempt: attempt, missed: e.lookAgain}
 	// Edge-triggered, so that the counter never has to be read.
 	if err := e.add(event, unix.EPOLLIN|unix.EPOLLET, wakeSlot, 0); err != nil {
 		e.close()
@@ -63,6 +69,19 @@ func openEpoll(w *Worker) (backend, error) {
 func (e *epoll) add(fd int, events uint32, slot, generation uint32) error {
 	return unix.EpollCtl(e.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{
 		Events: events, Fd: int32(slot), Pad: int32(generation),
+	})
+}
+
+// lookAgain has the kernel tell anew what d is ready for, if an attempt may have
+// missed that there is something.
+func (e *epoll) lookAgain(d *descriptor) {
+	r := &d.readiness
+	if !r.urgent {
+		return
+	}
+	r.urgent = false
+	_ = unix.EpollCtl(e.fd, unix.EPOLL_CTL_MOD, d.fd, &unix.EpollEvent{ // it is watched
+		Events: watchedEvents, Fd: int32(r.slot), Pad: int32(e.generations[r.slot]),
 	})
 }
 
@@ -115,54 +134,6 @@ func (e *epoll) forget(d *descriptor) bool {
 	return true
 }
 
-func (e *epoll) start(o *Overlapped) {
-	d := o.desc
-	if o.op == opSync || d.file {
-		e.worker.port.pool.submit(d.lane, o)
-		return
-	}
-	queue := d.readiness.queue(o)
-	if queue.empty() && d.readiness.worth(o) && e.attempt(o) != again {
-		return
-	}
-	queue.push(o)
-}
-
-// worth reports whether an attempt of o may succeed now.
-func (r *readiness) worth(o *Overlapped) bool {
-	if o.op.reads() {
-		return r.readable
-	}
-	return r.writable
-}
-
-// attempt tries o and queues its notification if it has ended.
-func (e *epoll) attempt(o *Overlapped) outcome {
-	r := &o.desc.readiness
-	result := attempt(o)
-	switch result {
-	case again:
-		if o.op.reads() {
-			r.readable = false
-		} else {
-			r.writable = false
-		}
-	case starved:
-		e.worker.buffers.await(o)
-	case ended:
-		if b := o.buffer; b != nil && b.n < len(b.mem) && !r.cautious {
-			r.readable = false // so the next event is waited for, which saves an attempt
-		}
-		e.worker.end(o, o.bytes, o.err)
-	}
-	return result
-}
-
-func (e *epoll) cancel(o *Overlapped) {
-	o.queue.remove(o)
-	e.worker.end(o, o.sent(), ErrOperationAborted)
-}
-
 func (e *epoll) wait(patience time.Duration) {
 	if patience != 0 {
 		e.sleep(patience)
@@ -187,25 +158,8 @@ func (e *epoll) dispatch(ev *unix.EpollEvent) {
 	d := e.watched[slot]
 	r := &d.readiness
 	r.cautious = r.cautious || ev.Events&cautionEvents != 0
-	if ev.Events&readEvents != 0 {
-		r.readable = true
-		e.drain(&r.reads)
-	}
-	if ev.Events&writeEvents != 0 {
-		r.writable = true
-		e.drain(&r.writes)
-	}
-}
-
-// drain attempts the operations that waited, in their order.
-func (e *epoll) drain(q *opQueue) {
-	for o := q.first; o != nil; o = q.first {
-		q.pop()
-		if e.attempt(o) == again {
-			q.pushFront(o)
-			return
-		}
-	}
+	r.urgent = ev.Events&urgentEvents == urgentEvents
+	e.became(d, ev.Events&readEvents != 0, ev.Events&writeEvents != 0)
 }
 
 // poll looks for events without waiting.
@@ -225,7 +179,7 @@ func (e *epoll) sleep(patience time.Duration) {
 	}
 	if patience > 0 && !e.coarse {
 		e.timeout = unix.NsecToTimespec(int64(patience))
-		n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])), uintptr(len(e.events)), uintptr(unsafe.Pointer(&e.timeout)), 0, 0)
+		n, errno := w.waitCall(unix.SYS_EPOLL_PWAIT2, uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])), uintptr(len(e.events)), uintptr(unsafe.Pointer(&e.timeout)), 0, 0)
 		if errno != unix.ENOSYS && errno != unix.EPERM {
 			e.got(n, errno)
 			return
@@ -236,7 +190,7 @@ func (e *epoll) sleep(patience time.Duration) {
 	if patience > 0 {
 		timeout = int((patience + time.Millisecond - 1) / time.Millisecond)
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])), uintptr(len(e.events)), uintptr(timeout), 0, 0)
+	n, errno := w.waitCall(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])), uintptr(len(e.events)), uintptr(timeout), 0, 0)
 	e.got(n, errno)
 }
 
@@ -254,23 +208,6 @@ func wakeEvent(fd int) {
 	one := uint64(1)
 	_, _ = unix.Write(fd, (*[8]byte)(unsafe.Pointer(&one))[:]) // it fails only when the counter is full, and then a wake-up is due anyway
 }
-
-func (e *epoll) released() {
-	// More than one attempt, because one may end without using the buffer.
-	pool := &e.worker.buffers
-	for pool.available() {
-		o := pool.waiting.pop()
-		if o == nil {
-			return
-		}
-		if e.attempt(o) == again {
-			o.desc.readiness.reads.push(o)
-		}
-	}
-}
-
-func (e *epoll) shutdown()  {}
-func (e *epoll) idle() bool { return true }
 
 func (e *epoll) close() {
 	closeFD(e.event)

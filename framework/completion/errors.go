@@ -24,6 +24,9 @@ var (
 	ErrHandleClosed = errors.New("handle is closed")
 	// ErrPortClosed refuses a start or a task after Shutdown.
 	ErrPortClosed = errors.New("completion port is shut down")
+	// ErrOnWorker refuses what waits for a worker when it is called on a worker of
+	// the same port, which would wait for itself.
+	ErrOnWorker = errors.New("called on a worker, which it would wait for")
 	// ErrInvalidArgument refuses a negative offset, an empty buffer, or an
 	// overlapped of another worker.
 	ErrInvalidArgument = errors.New("invalid argument")
@@ -38,6 +41,7 @@ var (
 	// (FWX_E_NOT_IN_BLOCKING_OP).
 	ErrNotInBlockingOp = errors.New("not in a blocking operation")
 	errNotDirectory    = errors.New("not a directory")
+	errEscapes         = errors.New("path escapes from parent") // as os.Root says it
 
 	// ErrLeaked reports operations that the operating system did not give
 	// back before the deadline of Shutdown.

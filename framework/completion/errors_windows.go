@@ -39,6 +39,8 @@ var systemErrors = map[syscall.Errno]error{
 	windows.WSAEMFILE:                 syscall.EMFILE,
 	windows.WSAENOBUFS:                syscall.ENOBUFS,
 	windows.WSAENOTCONN:               syscall.ENOTCONN,
+	windows.WSAEMSGSIZE:               syscall.EMSGSIZE,
+	windows.ERROR_MORE_DATA:           syscall.EMSGSIZE, // as the end of an operation
 	windows.WSAESHUTDOWN:              syscall.EPIPE,
 	windows.WSAEINVAL:                 syscall.EINVAL,
 }
@@ -70,6 +72,8 @@ func (o *Overlapped) failure(err error) error {
 	switch {
 	case o.op == opAccept && wentAway[known]:
 		return syscall.ECONNABORTED
+	case (o.op == opRecvFrom || o.op == opSendTo) && errors.Is(known, syscall.ECONNRESET):
+		return syscall.ECONNREFUSED // the answer to a datagram that was sent before
 	case o.op == opReadStream && errors.Is(known, syscall.EPIPE):
 		return ErrHandleEOF // the writer has gone
 	case errors.Is(known, windows.ERROR_ACCESS_DENIED):

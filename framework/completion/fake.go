@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -17,11 +18,15 @@ import (
 // it runs inside testing/synctest. On one worker it is deterministic: file
 // operations take effect, in the order of their starts, when the turn that
 // started them has ended, and until then a cancel wins.
+//
+// In a system with a clock of its own it waits on that, and what a pool of threads
+// would do is done as the file operations are.
 type fake struct {
-	worker *Worker
-	bell   chan struct{} // ends a wait
-	timer  *time.Timer
-	files  opQueue
+	attempts
+	bell    chan struct{} // ends a wait
+	timer   *time.Timer
+	sleeper *memory.Sleeper // instead of both, on a clock
+	files   opQueue         // and what is for the pool
 
 	mu     sync.Mutex
 	events []*descriptor // on which an operation may go on
@@ -29,8 +34,11 @@ type fake struct {
 }
 
 func openFake(w *Worker) (backend, error) {
-	f := &fake{worker: w, bell: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+	f := &fake{attempts: attempts{worker: w, attempt: attemptInMemory}, bell: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 	f.timer.Stop()
+	if clock := w.port.clock; clock != nil {
+		f.sleeper = clock.NewSleeper()
+	}
 	return f, nil
 }
 
@@ -39,7 +47,6 @@ func (f *fake) hook(d *descriptor) error {
 	if fd == nil {
 		return fmt.Errorf("descriptor %d is not in memory: %w", d.fd, errors.ErrUnsupported)
 	}
-	d.readiness.readable, d.readiness.writable = true, true
 	fd.Notify(func() { f.tell(d) })
 	return nil
 }
@@ -58,36 +65,18 @@ func (f *fake) forget(d *descriptor) bool {
 }
 
 func (f *fake) start(o *Overlapped) {
-	if o.op == opSync || o.desc.file {
+	d := o.desc
+	if d == nil || d.file || o.op == opSync || o.op == opTask {
 		f.files.push(o)
 		return
 	}
-	queue := o.desc.readiness.queue(o)
-	if !queue.empty() || f.attempt(o) == again {
-		queue.push(o)
-	}
-}
-
-func (f *fake) attempt(o *Overlapped) outcome {
-	result := attemptInMemory(o)
-	switch result {
-	case starved:
-		f.worker.buffers.await(o)
-	case ended:
-		f.worker.end(o, o.bytes, o.err)
-	default:
-	}
-	return result
-}
-
-func (f *fake) cancel(o *Overlapped) {
-	o.queue.remove(o)
-	f.worker.end(o, o.sent(), ErrOperationAborted)
+	d.readiness.readable, d.readiness.writable = true, true // an attempt costs nothing
+	f.attempts.start(o)
 }
 
 func (f *fake) wait(patience time.Duration) {
 	w := f.worker
-	if !f.files.empty() || !w.ready.empty() || w.finished() {
+	if !f.files.empty() || !w.ready.empty() || w.heavy.wanted() || w.finished() {
 		return
 	}
 	if patience == 0 {
@@ -102,7 +91,14 @@ func (f *fake) wait(patience time.Duration) {
 	if w.hasRemote() || f.hasEvents() {
 		return
 	}
-	if patience < 0 {
+	switch {
+	case f.sleeper != nil && patience < 0:
+		f.sleeper.Sleep(patience)
+		return
+	case f.sleeper != nil:
+		f.sleeper.Sleep(w.Now() + patience)
+		return
+	case patience < 0:
 		<-f.bell
 		return
 	}
@@ -129,52 +125,39 @@ func (f *fake) hasEvents() bool {
 
 func (f *fake) reap() {
 	for o := f.files.pop(); o != nil; o = f.files.pop() {
-		o.bytes, o.err = fileInMemory(o)
+		if o.task != nil {
+			perform(o)
+		} else {
+			o.bytes, o.err = fileInMemory(o)
+		}
 		f.worker.end(o, o.bytes, o.err)
 	}
 	f.mu.Lock()
 	f.events, f.batch = f.batch[:0], f.events
 	f.mu.Unlock()
 	for _, d := range f.batch {
-		f.drain(&d.readiness.reads)
-		f.drain(&d.readiness.writes)
+		f.became(d, true, true)
 	}
 	clear(f.batch)
 }
 
-// drain attempts the operations that waited, in their order.
-func (f *fake) drain(q *opQueue) {
-	for o := q.pop(); o != nil; o = q.pop() {
-		if f.attempt(o) == again {
-			q.pushFront(o)
-			return
-		}
-	}
-}
-
 func (f *fake) wake() {
+	if f.sleeper != nil {
+		f.sleeper.Wake()
+		return
+	}
 	select {
 	case f.bell <- struct{}{}:
 	default:
 	}
 }
 
-func (f *fake) released() {
-	pool := &f.worker.buffers
-	for pool.available() {
-		o := pool.waiting.pop()
-		if o == nil {
-			return
-		}
-		if f.attempt(o) == again {
-			o.desc.readiness.reads.push(o)
-		}
+func (f *fake) close() {
+	f.timer.Stop()
+	if f.sleeper != nil {
+		f.sleeper.Close()
 	}
 }
-
-func (f *fake) shutdown()  {}
-func (f *fake) idle() bool { return true }
-func (f *fake) close()     { f.timer.Stop() }
 
 // attemptInMemory is attempt for a descriptor in memory.
 func attemptInMemory(o *Overlapped) outcome {
@@ -202,7 +185,7 @@ func attemptInMemory(o *Overlapped) outcome {
 		}
 		return o.outcomeInMemory(0, err)
 	case opConnect:
-		return o.outcomeInMemory(0, nil)
+		return o.outcomeInMemory(0, fd.Connected())
 	default:
 		return o.outcomeInMemory(0, errors.ErrUnsupported)
 	}
@@ -254,7 +237,7 @@ func fileInMemory(o *Overlapped) (int, error) {
 		if _, file := fd.File(); !file {
 			return 0, syscall.EINVAL
 		}
-		return 0, nil
+		return 0, fd.Sync()
 	}
 }
 
@@ -271,13 +254,41 @@ func describeInMemory(d *descriptor, number int) error {
 	return nil
 }
 
-func openInMemory(m *memory.System, d *descriptor, name string, flag int) error {
+func openInMemory(m *memory.System, d *descriptor, root *Root, name string, flag int) error {
+	name, err := root.inMemory(name)
+	if err != nil {
+		return err
+	}
 	fd, err := m.Open(name, flag)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: name, Err: err}
 	}
 	d.fd = fd.Number()
 	return describeInMemory(d, d.fd)
+}
+
+// watchInMemory is Watch in the memory of a test.
+func (w *Worker) watchInMemory(o *Overlapped, root *Root, name string, f func()) error {
+	watch := &Watch{worker: w, name: filepath.Base(name)}
+	watch.changed = w.NewTimer(f)
+	return w.runBlocking(o, opTask, folderLane(root, name), func() (any, error) {
+		name, err := root.inMemory(name)
+		if err != nil {
+			return nil, err
+		}
+		watch.stop, err = w.test.memory.Watch(name, func() { _ = w.Post(watch.touched) }) // closed: nobody watches any more
+		if err != nil {
+			return nil, err
+		}
+		return watch, nil
+	})
+}
+
+// touched is touch for a change that was told from anywhere.
+func (t *Watch) touched() {
+	if !t.closed {
+		t.touch()
+	}
 }
 
 func listenInMemory(m *memory.System, address Address) (int, Address, error) {

@@ -77,7 +77,7 @@ func (f *faulty) start(o *Overlapped) {
 	if !d.file { // transfers on a stream keep their order
 		due = max(due, f.last(heldStart, d))
 	}
-	if due <= f.worker.Now() {
+	if o.op == opChanges || due <= f.worker.Now() { // a watch is there when it says so
 		f.backend.start(o)
 		return
 	}

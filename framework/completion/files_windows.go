@@ -27,7 +27,8 @@ func closeFD(fd int) {
 	}
 }
 
-// fileIO does on this thread what has no overlapped form.
+// fileIO does on this thread what has no overlapped form, or one that the system
+// would do within the call all the same.
 func fileIO(o *Overlapped) (int, error) {
 	h := windows.Handle(o.desc.fd)
 	switch o.op {
@@ -38,10 +39,57 @@ func fileIO(o *Overlapped) (int, error) {
 		err := windows.ReadFile(h, o.buf, &n, nil)
 		return fileRead(int(n), o.failure(err))
 	default:
-		var n uint32
-		err := windows.WriteFile(h, o.buf, &n, nil)
-		return int(n), o.failure(err)
+		return writeAll(o)
 	}
+}
+
+// writeAll writes to a file or a device on this thread, however long it takes.
+func writeAll(o *Overlapped) (int, error) {
+	w := &blockingWrite{}
+	if !o.desc.stream.blocking {
+		event, err := windows.CreateEvent(nil, 1, 0, nil)
+		if err != nil {
+			return 0, systemError(err)
+		}
+		defer func() { _ = windows.CloseHandle(event) }() // it was just made
+		w.event = event
+	}
+	for o.done < o.length() {
+		n, err := w.write(o)
+		switch {
+		case err != nil:
+			return o.done, o.failure(err)
+		case n == 0:
+			return o.done, syscall.ENOSPC
+		}
+		o.wrote(n)
+	}
+	return o.done, nil
+}
+
+// blockingWrite is what the system has of a write that a thread waits for. It is on
+// the heap, where it stays in place.
+type blockingWrite struct {
+	overlapped windows.Overlapped
+	event      windows.Handle // 0: the handle knows of no overlapped operations
+	n          uint32
+}
+
+func (w *blockingWrite) write(o *Overlapped) (int, error) {
+	h, data := windows.Handle(o.desc.fd), o.nextWrite()
+	data = data[:min(len(data), maxTransfer)]
+	if w.event == 0 {
+		err := windows.WriteFile(h, data, &w.n, nil)
+		return int(w.n), err
+	}
+	// The lowest bit keeps the packet from the port.
+	w.overlapped = windows.Overlapped{HEvent: w.event | 1}
+	setOffset(&w.overlapped, o.offset())
+	err := windows.WriteFile(h, data, &w.n, &w.overlapped)
+	if errors.Is(err, windows.ERROR_IO_PENDING) {
+		err = windows.GetOverlappedResult(h, &w.overlapped, &w.n, true)
+	}
+	return int(w.n), err
 }
 
 const soType = 0x1008 // SO_TYPE
@@ -56,7 +104,7 @@ func describe(d *descriptor, fd int) error {
 	d.lane = laneKey{^uint64(0), uint64(fd)}
 	switch kind {
 	case windows.FILE_TYPE_DISK:
-		d.file = true
+		d.file, d.async = true, true
 		var info windows.ByHandleFileInformation
 		if err := windows.GetFileInformationByHandle(h, &info); err != nil {
 			return systemError(err)

@@ -28,6 +28,9 @@ func NewForTest(options Options, hooks seam.Hooks) (*Port, error) {
 		w.test.faults = &faulty{backend: b, worker: w, plan: hooks.Faults(w.index)}
 		return w.test.faults, nil
 	}
+	if hooks.Memory != nil {
+		choice.memory, choice.clock = hooks.Memory, hooks.Memory.Clock
+	}
 	return newPort(options, choice)
 }
 
@@ -64,7 +67,7 @@ func (w *Worker) describe(d *descriptor, fd int) error {
 
 func (w *Worker) openFile(d *descriptor, root *Root, name string, flag int, perm os.FileMode) error {
 	if w.test.memory != nil {
-		return openInMemory(w.test.memory, d, root.join(name), flag)
+		return openInMemory(w.test.memory, d, root, name, flag)
 	}
 	return openFile(d, root, name, flag, perm)
 }

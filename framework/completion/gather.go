@@ -1,35 +1,17 @@
 package completion
 
-import (
-	"errors"
-	"unsafe"
-)
-
 // gather is what a gathering write has still to write: pieces of the caller's
-// memory, and room for their description as the system wants it.
+// memory, and room for what the system is to be given of them.
 type gather struct {
 	pieces [][]byte
 	total  int // bytes, written ones included
-	iov    []ioVector
+	room   gatherRoom
 }
-
-// ioVector is a struct iovec.
-type ioVector struct {
-	base *byte
-	len  uintptr
-}
-
-// maxVectors is how many pieces a system call takes (IOV_MAX).
-const maxVectors = 1024
 
 // WriteFileGather is WriteFile for data in several pieces, which are written
 // one behind the other at ov.Offset. The pieces, but not the slice of them,
 // belong to the port until the completion and must not change.
-// On Windows it is errors.ErrUnsupported.
 func (h *Handle) WriteFileGather(ov *OVERLAPPED, bufs [][]byte) error {
-	if !canGather {
-		return errors.ErrUnsupported
-	}
 	g := &gather{pieces: make([][]byte, 0, len(bufs))}
 	for _, b := range bufs {
 		if len(b) > 0 {
@@ -44,6 +26,9 @@ func (h *Handle) WriteFileGather(ov *OVERLAPPED, bufs [][]byte) error {
 	if h.file {
 		op = opWriteGather
 	}
+	if err := h.opened(op); err != nil {
+		return err
+	}
 	o := ov.owner
 	if err := h.begin(o, op); err != nil {
 		return err
@@ -51,15 +36,6 @@ func (h *Handle) WriteFileGather(ov *OVERLAPPED, bufs [][]byte) error {
 	o.gather = g
 	h.worker.backend.start(o)
 	return nil
-}
-
-// vectors describes what is still to be written, as much as one call takes.
-func (g *gather) vectors() []ioVector {
-	g.iov = g.iov[:0]
-	for _, p := range g.pieces[:min(len(g.pieces), maxVectors)] {
-		g.iov = append(g.iov, ioVector{unsafe.SliceData(p), uintptr(len(p))})
-	}
-	return g.iov
 }
 
 // advance notes that n bytes more have been written.
@@ -76,6 +52,12 @@ func (g *gather) advance(n int) {
 		n -= len(first)
 		g.pieces = g.pieces[1:]
 	}
+}
+
+// wrote notes how much has been written.
+func (o *Overlapped) wrote(n int) {
+	o.done += n
+	o.gather.advance(n)
 }
 
 // length returns how many bytes o has to transfer.

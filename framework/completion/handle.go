@@ -1,6 +1,9 @@
 package completion
 
-import "os"
+import (
+	"os"
+	"syscall"
+)
 
 // Handle is a file, pipe, FIFO, terminal or other descriptor that has been
 // hooked to the port: its operations complete on its worker.
@@ -63,12 +66,23 @@ func (h *Handle) transfer(ov *OVERLAPPED, buf []byte, onFile, onStream opKind) e
 	if h.file {
 		op = onFile
 	}
+	if err := h.opened(op); err != nil {
+		return err
+	}
 	o := ov.owner
 	if err := h.begin(o, op); err != nil {
 		return err
 	}
 	o.buf = buf
 	h.worker.backend.start(o)
+	return nil
+}
+
+// opened refuses what a stream is not open for.
+func (d *descriptor) opened(op opKind) error {
+	if op == opReadStream && d.noRead || (op == opWriteStream || op == opWriteGatherStream) && d.noWrite {
+		return syscall.EBADF
+	}
 	return nil
 }
 

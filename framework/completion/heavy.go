@@ -1,6 +1,7 @@
 package completion
 
 import (
+	"errors"
 	"iter"
 	"runtime"
 	"sync"
@@ -21,9 +22,13 @@ import (
 // same time on one worker come back in the reverse order: End waits for those
 // that started later. Around a lock it is of no use, because the handlers that
 // are let in would queue up behind it too; what can be put in a function of its
-// own is better done by RunBlocking.
+// own is better done by RunBlocking. On OpenBSD, which does not tell a Go program
+// on which thread it runs, it is errors.ErrUnsupported.
 func (w *Worker) StartHeavyBlockingOperation() error {
 	h := &w.heavy
+	if h.home == 0 {
+		return errors.ErrUnsupported
+	}
 	thread := osThread()
 	if s := h.find(thread); s != nil {
 		s.depth++
@@ -65,7 +70,7 @@ const maxStandIns = 64
 
 // heavy is the handlers of a worker that block, and their stand-ins.
 type heavy struct {
-	home  osThreadID   // the worker's thread
+	home  osThreadID   // the worker's thread; 0: unknown
 	count atomic.Int32 // handlers that are away
 
 	// Used on the worker only.

@@ -10,10 +10,12 @@ import (
 )
 
 // iocp is the backend on Windows' I/O completion ports: each worker has one, and
-// is the only thread that takes packets off it. Every operation of a descriptor
-// is an overlapped one of the system, except that a receive waits for data with
+// is the only thread that takes packets off it. Operations of a descriptor are
+// overlapped ones of the system, with two exceptions. A receive waits for data with
 // an empty buffer and then takes it without waiting, so that a connection that
-// is idle holds no memory.
+// is idle holds no memory. And a write to a file is done by a thread of the pool,
+// because the system does one that makes the file longer within the call, overlapped
+// or not, and a device that hangs would keep the worker there.
 //
 // Packets are never skipped on immediate success: an operation that the system
 // has accepted posts exactly one.
@@ -24,6 +26,7 @@ type iocp struct {
 	ready   int     // of packets
 	next    int     // of them to be dealt with
 	slots   []*slot // by the slot of the operation
+	files   fileWindows
 	pinner  runtime.Pinner
 	broken  bool // waiting has failed, which has been logged
 }
@@ -58,6 +61,7 @@ func openIOCP(w *Worker) (backend, error) {
 	}
 	p := &iocp{worker: w, port: port, packets: make([]completionPacket, packetBatch)}
 	p.pinner.Pin(&p.packets[0])
+	p.files.init(w.port.options.FileThreads)
 	return p, nil
 }
 
@@ -67,21 +71,31 @@ func (p *iocp) hook(d *descriptor) error {
 		// A console, or another device that knows of no overlapped operations.
 		d.stream.blocking, err = true, nil
 	}
+	if err == nil && d.file {
+		p.files.open(d)
+	}
 	return systemError(err)
 }
 
-func (p *iocp) forget(*descriptor) bool { return true }
+func (p *iocp) forget(d *descriptor) bool {
+	p.files.close(d)
+	return true
+}
 
 func (p *iocp) start(o *Overlapped) {
 	d := o.desc
 	switch {
 	case o.op == opSync && !d.file: // of a pipe it would wait for the reader
 		p.worker.end(o, 0, syscall.EINVAL)
-	case o.op == opSync || d.stream.blocking:
-		p.worker.port.pool.submit(d.lane, o)
-	case o.op == opRecv:
+	case o.op == opSync || o.op == opWrite || o.op == opWriteGather || d.stream.blocking:
+		p.worker.offload(d.lane, o)
+	case o.op == opRead:
+		if d.window.enter(o) {
+			p.issue(o)
+		}
+	case o.op == opRecv || o.op == opRecvFrom:
 		p.receive(o)
-	case o.op == opReadStream || o.op == opWriteStream:
+	case o.op == opReadStream || o.op == opWriteStream || o.op == opWriteGatherStream:
 		// One after the other, so that two transfers do not mix.
 		queue := d.readiness.queue(o)
 		queue.push(o)
@@ -94,6 +108,10 @@ func (p *iocp) start(o *Overlapped) {
 }
 
 func (p *iocp) cancel(o *Overlapped) {
+	if w := o.desc.windowOf(o); w != nil && w.waiting.remove(o) {
+		p.worker.end(o, 0, ErrOperationAborted)
+		return
+	}
 	if o.queue != nil && o.queue.first != o { // the system does not know of it yet
 		o.queue.remove(o)
 		p.worker.end(o, o.sent(), ErrOperationAborted)

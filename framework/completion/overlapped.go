@@ -44,9 +44,9 @@ type Overlapped struct {
 	op        opKind
 	state     opState
 	cancelled bool
-	starved   bool   // a receive that once found no buffer
-	internal  bool   // the port's own: not counted against Options.MaxOperations, nor cancelled by Shutdown
-	held      holder // who has it, if not the backend
+	starved   bool  // a receive that once found no buffer
+	internal  bool  // the port's own: not counted against Options.MaxOperations, nor cancelled by Shutdown
+	held      Layer // who has it, if not the backend: the pool of threads, an appender, or another one's layer
 	slot      uint32
 	buf       []byte // what is sent, written or read into; kept alive and in place until completion
 	done      int    // bytes of buf already transferred
@@ -66,14 +66,6 @@ type Overlapped struct {
 
 	queue         *opQueue // that it is in: ready, waiting for readiness, for a buffer, for a thread, for room
 	before, after *Overlapped
-}
-
-// holder is what an operation can wait at besides the backend: the pool of
-// threads, or a file that is appended to.
-type holder interface {
-	// withdraw takes back an operation that has not begun; false if it has,
-	// and then it ends by itself.
-	withdraw(o *Overlapped) bool
 }
 
 type opState uint8
@@ -111,6 +103,7 @@ const (
 	opWriteGatherStream
 	opRecvFrom
 	opSendTo
+	opLayer
 )
 
 // reads reports whether the operation waits for its descriptor to become
@@ -192,11 +185,24 @@ func (o *Overlapped) dropResult() {
 // Data returns what a ReadFile has read, a part of the caller's buffer. It is
 // valid until o is started again.
 func (o *Overlapped) Data() []byte {
-	if o.op != opRead && o.op != opReadStream || o.state != opIdle {
+	if o.op != opRead && o.op != opReadStream || o.state != opIdle || o.buf == nil {
 		return nil
 	}
 	return o.buf[:o.bytes]
 }
+
+// TakeData is Data, and lets go of the buffer: it is the caller's alone.
+func (o *Overlapped) TakeData() []byte {
+	data := o.Data()
+	if o.state == opIdle {
+		o.buf = nil
+	}
+	return data
+}
+
+// Kept returns the memory of the caller that the operation keeps: what is being
+// written or read into, and what a read has read, until TakeData or the next start.
+func (o *Overlapped) Kept() []byte { return o.buf }
 
 // Cancel asks for the end of the operation in flight. It is only a request:
 // the notification still comes, and reports success if the operation won.

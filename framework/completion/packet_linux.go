@@ -1,11 +1,8 @@
+//go:build !portable
+
 package completion
 
 import (
-	"encoding/binary"
-	"fmt"
-	"net/netip"
-	"os"
-	"strconv"
 	"syscall"
 	"unsafe"
 
@@ -16,32 +13,17 @@ import (
 type packetHeader struct {
 	header unix.Msghdr
 	iov    unix.Iovec
-	name   unix.RawSockaddrAny
+	name   rawSockaddr
 }
 
-func openPacketSocket(local, remote Address) (fd int, bound Address, err error) {
-	family, verb, address := unix.AF_INET6, "listen on", local
-	if !local.IsValid() {
-		verb, address = "connect to", remote
-	}
-	if address.Addr().Is4() {
-		family = unix.AF_INET
-	}
-	fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return 0, Address{}, os.NewSyscallError("socket", err)
-	}
-	if local.IsValid() {
-		err = unix.Bind(fd, toSockaddr(local))
-	} else {
-		err = unix.Connect(fd, toSockaddr(remote))
-	}
-	if err != nil {
-		closeFD(fd)
-		return 0, Address{}, fmt.Errorf("%s %s: %w", verb, address, err)
-	}
-	return fd, Address{AddrPort: localAddrPort(fd)}, nil
-}
+// The socket addresses of the system.
+type (
+	rawSockaddr  = unix.RawSockaddrAny
+	rawSockaddr4 = unix.RawSockaddrInet4
+	rawSockaddr6 = unix.RawSockaddrInet6
+)
+
+const familyIPv4, familyIPv6 = unix.AF_INET, unix.AF_INET6
 
 // prepareReceive describes where a datagram goes; with a nil buffer the kernel
 // chooses one of that size.
@@ -72,36 +54,18 @@ func (p *packet) received() {
 	p.truncated = p.sys.header.Flags&unix.MSG_TRUNC != 0
 }
 
-// err is that of a datagram that has been received.
-func (p *packet) err() error {
-	if p.truncated {
-		return ErrTruncated
-	}
-	return nil
-}
-
-func attemptRecvFrom(o *Overlapped) outcome {
-	pool := &o.worker.buffers
-	b := pool.get()
-	if b == nil {
-		return starved
-	}
-	n, errno := rawMessage(unix.SYS_RECVMSG, o.desc.fd, o.packet.prepareReceive(b.mem, len(b.mem)), 0)
+// receiveDatagram receives one into mem and notes who sent it.
+func (p *packet) receiveDatagram(fd int, mem []byte) (int, syscall.Errno) {
+	n, errno := rawMessage(unix.SYS_RECVMSG, fd, p.prepareReceive(mem, len(mem)), 0)
 	if errno == 0 {
-		o.packet.received()
+		p.received()
 	}
-	if errno != 0 || n == 0 {
-		pool.putBack(b)
-		return o.outcome(0, errno)
-	}
-	b.n, o.buffer = n, b
-	o.bytes, o.err = n, o.packet.err()
-	return ended
+	return n, errno
 }
 
-func attemptSendTo(o *Overlapped) outcome {
-	n, errno := rawMessage(unix.SYS_SENDMSG, o.desc.fd, &o.packet.sys.header, unix.MSG_NOSIGNAL)
-	return o.outcome(n, errno)
+// sendDatagram sends what prepareSend has described.
+func (p *packet) sendDatagram(fd int, _ []byte) (int, syscall.Errno) {
+	return rawMessage(unix.SYS_SENDMSG, fd, &p.sys.header, unix.MSG_NOSIGNAL)
 }
 
 func rawMessage(call uintptr, fd int, header *unix.Msghdr, flags uintptr) (int, syscall.Errno) {
@@ -113,48 +77,6 @@ func rawMessage(call uintptr, fd int, header *unix.Msghdr, flags uintptr) (int, 
 		if errno != unix.EINTR {
 			return 0, errno
 		}
-	}
-}
-
-// putSockaddr writes an address as the system wants it and returns its length.
-func putSockaddr(to *unix.RawSockaddrAny, address netip.AddrPort, wide bool) uint32 {
-	addr := address.Addr()
-	if !wide {
-		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(to))
-		*sa = unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: addr.Unmap().As4()}
-		binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:], address.Port())
-		return unix.SizeofSockaddrInet4
-	}
-	sa := (*unix.RawSockaddrInet6)(unsafe.Pointer(to))
-	*sa = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: addr.As16(), Scope_id: scopeOf(addr.Zone())}
-	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:], address.Port())
-	return unix.SizeofSockaddrInet6
-}
-
-// scopeOf returns the number of a zone, which getSockaddr gives by number.
-func scopeOf(zone string) uint32 {
-	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
-		return uint32(n)
-	}
-	return zoneIndex(zone)
-}
-
-func getSockaddr(from *unix.RawSockaddrAny, size uint32) netip.AddrPort {
-	switch {
-	case from.Addr.Family == unix.AF_INET && size >= unix.SizeofSockaddrInet4:
-		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(from))
-		port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:])
-		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), port)
-	case from.Addr.Family == unix.AF_INET6 && size >= unix.SizeofSockaddrInet6:
-		sa := (*unix.RawSockaddrInet6)(unsafe.Pointer(from))
-		port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:])
-		addr := netip.AddrFrom16(sa.Addr).Unmap()
-		if sa.Scope_id != 0 && addr.Is6() {
-			addr = addr.WithZone(strconv.FormatUint(uint64(sa.Scope_id), 10))
-		}
-		return netip.AddrPortFrom(addr, port)
-	default:
-		return netip.AddrPort{}
 	}
 }
 

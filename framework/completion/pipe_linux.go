@@ -1,3 +1,5 @@
+//go:build !portable
+
 package completion
 
 import (
@@ -22,13 +24,35 @@ func (p *Pipe) close() {
 	closeFD(p.write)
 }
 
+// attemptSplice moves bytes between a socket and a pipe.
+func attemptSplice(o *Overlapped) outcome {
+	if o.op == opSpliceIn {
+		return attemptSpliceIn(o)
+	}
+	return attemptSpliceOut(o)
+}
+
 // attemptSpliceIn moves what there is into the pipe.
 func attemptSpliceIn(o *Overlapped) outcome {
 	n, errno := rawSplice(o.desc.fd, o.pipe.write, pipeSize)
+	if errno == unix.EAGAIN || errno == 0 && n == 0 {
+		n, errno = o.pipe.takeUrgent(o.desc.fd)
+	}
 	if errno == 0 {
 		o.pipe.held = n
 	}
 	return o.outcome(n, errno)
+}
+
+// takeUrgent receives the byte at which the kernel does not splice, because it was
+// sent as urgent: it says that there is nothing, or that the stream has ended.
+func (p *Pipe) takeUrgent(fd int) (int, syscall.Errno) {
+	var b [1]byte
+	n, errno := rawRecv(fd, b[:])
+	if errno != 0 || n == 0 {
+		return 0, errno
+	}
+	return rawWrite(p.write, b[:])
 }
 
 // attemptSpliceOut sends what is in the pipe.

@@ -6,6 +6,8 @@ import (
 	"hash/maphash"
 	"path/filepath"
 	"sync"
+
+	"fwx/framework/completion/internal/memory"
 )
 
 // pool is the threads that do what the operating system cannot do
@@ -132,8 +134,8 @@ func (p *pool) enqueue(l *lane) {
 	}
 }
 
-// withdraw takes back an operation that no thread has begun; false if one has.
-func (p *pool) withdraw(o *Overlapped) bool {
+// Withdraw takes back an operation that no thread has begun; false if one has.
+func (p *pool) Withdraw(o *Overlapped) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return o.queue != nil && o.queue.remove(o)
@@ -214,6 +216,9 @@ const maxIdleThreads = 4
 // close closes a descriptor on a thread of the pool: closing a file may write
 // it back, and wait for a slow device.
 func (p *pool) close(key laneKey, fd int) {
+	if memory.Close(fd) {
+		return
+	}
 	p.submit(key, &Overlapped{op: opClose, desc: &descriptor{fd: fd}})
 }
 
@@ -283,6 +288,16 @@ func (w *Worker) runBlocking(o *Overlapped, op opKind, key laneKey, f func() (an
 		return err
 	}
 	o.task = f
-	w.port.pool.submit(key, o)
+	w.offload(key, o)
 	return nil
+}
+
+// offload has a thread of the pool do an operation. On the clock of a test the
+// worker does it itself, when its turn has ended.
+func (w *Worker) offload(key laneKey, o *Overlapped) {
+	if w.port.clock != nil {
+		w.backend.start(o)
+		return
+	}
+	w.port.pool.submit(key, o)
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"fwx/framework/completion/internal/memory"
 )
 
 // Options are the settings of a port. The zero value is usable.
@@ -16,7 +18,8 @@ type Options struct {
 	// Workers is the number of workers; 0 means one for each CPU that Go uses.
 	Workers int
 	// Backend is "auto" (or empty), or the name of a backend that this system
-	// has: "io_uring" or "epoll" on Linux, "iocp" on Windows.
+	// has: "io_uring", "epoll" or "poll" on Linux, "iocp" on Windows, "poll" on
+	// macOS and the BSDs.
 	Backend string
 	// MaxOperations bounds the operations in flight on each worker; 0 means 65,536.
 	MaxOperations int
@@ -48,7 +51,7 @@ const (
 )
 
 func (o Options) withDefaults() Options {
-	setDefault(&o.Workers, processors)
+	setDefault(&o.Workers, processors.usual)
 	setDefault(&o.MaxOperations, defaultMaxOperations)
 	setDefault(&o.BufferSize, defaultBufferSize)
 	setDefault(&o.MaxBuffers, defaultMaxBuffers)
@@ -75,6 +78,9 @@ type Port struct {
 	start   time.Time
 	workers []*Worker
 	pool    *pool
+	turns   atomic.Uint32 // tasks posted to any worker
+	names   names
+	clock   *memory.Clock // of a test; nil: the system's
 
 	mu        sync.Mutex
 	appenders appenders
@@ -83,13 +89,13 @@ type Port struct {
 
 // Info tells which backend a port uses and why.
 type Info struct {
-	Backend string // "io_uring", "epoll" or "iocp"
+	Backend string // "io_uring", "epoll", "poll" or "iocp"
 	Reason  string // why this one
 	Workers int
 }
 
 // New makes a port and starts its workers. An unknown or unusable backend is
-// an error; "auto" always finds one on Linux and Windows.
+// an error; "auto" always finds one.
 func New(options Options) (*Port, error) {
 	options = options.withDefaults()
 	choice, err := choose(options.Backend)
@@ -103,11 +109,16 @@ func newPort(options Options, choice backendChoice) (*Port, error) {
 	p := &Port{
 		options:   options,
 		info:      Info{Backend: choice.name, Reason: choice.reason, Workers: options.Workers},
-		start:     time.Now(),
 		pool:      newPool(options.FileThreads),
 		appenders: make(appenders),
+		names:     systemNames{},
+		clock:     choice.clock,
 	}
-	spareProcessor(options.Workers)
+	if choice.memory != nil {
+		p.names = memoryNames{choice.memory}
+	}
+	p.start = p.Time()
+	takeProcessors(options.Workers)
 	started := make(chan error, options.Workers)
 	for i := range options.Workers {
 		w := &Worker{port: p, index: i, logger: options.Logger, done: make(chan struct{})}
@@ -127,22 +138,54 @@ func newPort(options Options, choice backendChoice) (*Port, error) {
 	return p, nil
 }
 
-// processors is how many threads of Go may run at a time, before any port
-// changes it.
-var processors = runtime.GOMAXPROCS(0)
+// Info returns which backend the port uses, and why.
+func (p *Port) Info() Info { return p.info }
 
-// spareProcessor sees to it that Go's scheduler has a processor more than there
-// are workers, unless the environment says how many. Otherwise each wait of a
-// worker for the system makes the scheduler start a thread that looks for other
-// work, which takes a tenth of the time of a busy gateway.
-func spareProcessor(workers int) {
-	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) <= workers {
-		runtime.GOMAXPROCS(workers + 1)
+// Time returns the time of day. A port for tests may have a time of its own.
+func (p *Port) Time() time.Time {
+	if p.clock != nil {
+		return memory.Epoch.Add(p.clock.Now())
+	}
+	return time.Now()
+}
+
+// Uptime returns the time since the port began, which never goes backwards.
+func (p *Port) Uptime() time.Duration {
+	if p.clock != nil {
+		return p.Time().Sub(p.start)
+	}
+	return time.Since(p.start)
+}
+
+// Go runs f on a goroutine of its own, for what waits long and needs no thread of
+// the port's pool. A port for tests knows of it.
+func (p *Port) Go(f func()) {
+	if p.clock == nil {
+		go f()
+		return
+	}
+	p.clock.Enter()
+	go func() {
+		defer p.clock.Leave()
+		f()
+	}()
+}
+
+// Idle tells a port for tests that a goroutine of Go waits for something that happens on
+// the port, and Busy that it has, so that the goroutine works again: whoever ends the
+// wait calls that, before it stops working itself.
+func (p *Port) Idle() {
+	if p.clock != nil {
+		p.clock.Leave()
 	}
 }
 
-// Info returns which backend the port uses, and why.
-func (p *Port) Info() Info { return p.info }
+// Busy ends what Idle has begun.
+func (p *Port) Busy() {
+	if p.clock != nil {
+		p.clock.Enter()
+	}
+}
 
 // Workers returns the workers of the port.
 func (p *Port) Workers() []*Worker { return p.workers }
@@ -151,8 +194,11 @@ func (p *Port) Workers() []*Worker { return p.workers }
 // cancelled, and every notification is delivered before the workers end. What
 // the operating system does not give back before ctx ends is left alone, its
 // memory too, and reported by an error that is ErrLeaked.
-// Shutdown must not be called on a worker.
+// On a worker of the port it is ErrOnWorker, and does nothing.
 func (p *Port) Shutdown(ctx context.Context) error {
+	if p.onWorker() {
+		return ErrOnWorker
+	}
 	p.mu.Lock()
 	again := p.closed
 	p.closed = true
@@ -170,6 +216,15 @@ func (p *Port) Shutdown(ctx context.Context) error {
 		}
 	}
 	return p.pool.shutdown(ctx)
+}
+
+// onWorker reports whether it is called on a worker's thread, as far as the system
+// tells.
+func (p *Port) onWorker() bool {
+	thread := osThread()
+	return slices.ContainsFunc(p.workers, func(w *Worker) bool {
+		return thread != 0 && w.heavy.home == thread && !w.hasEnded() // else it is another's thread
+	})
 }
 
 // Panics returns how many handlers have panicked.

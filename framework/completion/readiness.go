@@ -4,8 +4,9 @@ package completion
 type readiness struct {
 	readable, writable bool // as far as known: an attempt is worth while
 	cautious           bool // a short receive does not mean that everything has been received
-	slot               uint32
+	urgent             bool // there is something to read, and urgent data in it
 	polled             bool // the backend watches it
+	slot               uint32
 
 	reads, writes opQueue // operations that wait for it
 }
@@ -17,3 +18,20 @@ func (r *readiness) queue(o *Overlapped) *opQueue {
 	}
 	return &r.writes
 }
+
+// worth reports whether an attempt of o may succeed now.
+func (r *readiness) worth(o *Overlapped) bool {
+	if o.op.reads() {
+		return r.readable
+	}
+	return r.writable
+}
+
+// outcome is how the attempt of an operation went.
+type outcome uint8
+
+const (
+	ended   outcome = iota // o.bytes and o.err are set
+	again                  // the descriptor is not ready
+	starved                // there is no receive buffer
+)

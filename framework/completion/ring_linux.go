@@ -1,3 +1,5 @@
+//go:build !portable
+
 package completion
 
 import (
@@ -98,7 +100,7 @@ func (r *ring) word(offset uint32) *uint32 { return (*uint32)(unsafe.Pointer(&r.
 // next returns a cleared submission to fill in. When the queue is full, what
 // is in it is submitted first.
 func (r *ring) next() *uringSQE {
-	for r.tail-atomic.LoadUint32(r.sqHead) >= uint32(len(r.sqes)) {
+	for r.filled() >= uint32(len(r.sqes)) {
 		r.enter(0)
 	}
 	sqe := &r.sqes[r.tail&r.sqMask]
@@ -106,6 +108,9 @@ func (r *ring) next() *uringSQE {
 	r.tail++
 	return sqe
 }
+
+// filled returns how many submissions the kernel has not taken yet.
+func (r *ring) filled() uint32 { return r.tail - atomic.LoadUint32(r.sqHead) }
 
 // enter submits what has been filled in and lets the kernel post completions,
 // without waiting.
@@ -117,7 +122,7 @@ func (r *ring) enter(flags uintptr) {
 }
 
 // wait is enter that waits for a completion or the end of patience (-1: never).
-func (r *ring) wait(patience time.Duration) {
+func (r *ring) wait(w *Worker, patience time.Duration) {
 	submit := r.publish()
 	flags := uintptr(enterGetEvents)
 	var arg, size uintptr
@@ -127,14 +132,14 @@ func (r *ring) wait(patience time.Duration) {
 		arg, size = uintptr(unsafe.Pointer(&r.arg)), unsafe.Sizeof(r.arg)
 		flags |= enterExtArg
 	}
-	_, _, _ = unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(submit), 1, flags, arg, size)
+	_, _ = w.waitCall(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(submit), 1, flags, arg, size)
 }
 
 // publish lets the kernel see what has been filled in and returns how much of
 // it the kernel has not taken.
 func (r *ring) publish() uint32 {
 	atomic.StoreUint32(r.sqTail, r.tail)
-	return r.tail - atomic.LoadUint32(r.sqHead)
+	return r.filled()
 }
 
 // reap takes a completion off the queue.

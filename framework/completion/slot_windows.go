@@ -43,13 +43,24 @@ func (p *iocp) slot(o *Overlapped) *slot {
 func (p *iocp) issue(o *Overlapped) {
 	s := p.slot(o)
 	err := s.call(windows.Handle(o.desc.fd))
-	if err == nil || errors.Is(err, windows.ERROR_IO_PENDING) || errors.Is(err, windows.ERROR_MORE_DATA) {
-		return // each way there will be a packet
+	p.begun(s, err)
+}
+
+// begun deals with what the call that begins an operation has returned. Unless it
+// is an error, in the system's own terms, there will be a packet.
+func (p *iocp) begun(s *slot, err error) {
+	if err == nil || errors.Is(err, windows.ERROR_IO_PENDING) || s.warned() {
+		return
 	}
+	o := s.o
 	s.release()
 	p.advance(o)
 	p.worker.end(o, o.sent(), o.failure(err))
 }
+
+// warned reports whether the operation has ended with a warning: a message did
+// not fit. The calls return that as an error.
+func (s *slot) warned() bool { return s.overlapped.Internal>>30 == 2 }
 
 // call makes the system call that begins the operation.
 func (s *slot) call(h windows.Handle) error {
@@ -60,16 +71,18 @@ func (s *slot) call(h windows.Handle) error {
 	case opSend:
 		s.setBuffer(o.rest(), maxSend)
 		return windows.WSASend(h, &s.buf, 1, &s.n, 0, ov, nil)
+	case opRecvFrom:
+		s.flags = windows.MSG_PEEK // or the datagram would be lost
+		return windows.WSARecv(h, &s.buf, 1, &s.n, &s.flags, ov, nil)
+	case opSendTo:
+		s.setBuffer(o.buf, math.MaxInt32)
+		return o.packet.send(h, s)
 	case opRead, opReadStream:
 		s.setBuffer(o.buf, maxTransfer)
-		s.setOffset(o.offset())
+		setOffset(ov, o.offset())
 		return windows.ReadFile(h, s.bytes(), &s.n, ov)
-	case opWrite:
-		s.setBuffer(o.rest(), maxTransfer)
-		s.setOffset(o.offset())
-		return windows.WriteFile(h, s.bytes(), &s.n, ov)
-	case opWriteStream:
-		s.setBuffer(o.rest(), maxSend)
+	case opWriteStream, opWriteGatherStream:
+		s.setBuffer(o.nextWrite(), maxSend)
 		return windows.WriteFile(h, s.bytes(), &s.n, ov)
 	case opAccept:
 		return s.accept(h)
@@ -93,6 +106,9 @@ const (
 
 // setBuffer pins a buffer and makes it that of the operation.
 func (s *slot) setBuffer(buf []byte, most int) {
+	if len(buf) == 0 { // of an empty datagram
+		return
+	}
 	s.buf.Buf = unsafe.SliceData(buf)
 	s.buf.Len = uint32(min(len(buf), most))
 	s.pinner.Pin(s.buf.Buf)
@@ -100,9 +116,9 @@ func (s *slot) setBuffer(buf []byte, most int) {
 
 func (s *slot) bytes() []byte { return unsafe.Slice(s.buf.Buf, s.buf.Len) }
 
-func (s *slot) setOffset(offset int64) {
-	s.overlapped.Offset = uint32(offset)
-	s.overlapped.OffsetHigh = uint32(offset >> 32)
+func setOffset(ov *windows.Overlapped, offset int64) {
+	ov.Offset = uint32(offset)
+	ov.OffsetHigh = uint32(offset >> 32)
 }
 
 // offset is where the rest of a file operation is to go; streams have none.
@@ -130,14 +146,21 @@ func (s *slot) release() {
 // result returns how the operation ended.
 func (s *slot) result() error {
 	status := windows.NTStatus(s.overlapped.Internal)
-	if int32(status) >= 0 || status == windows.STATUS_BUFFER_OVERFLOW { // the rest of a message: there is more to read
+	if int32(status) >= 0 || s.warned() && s.o.op.reads() { // there is more to read
 		return nil
 	}
 	return s.o.failure(status.Errno())
 }
 
-// advance lets the next operation of a stream begin.
+// advance lets the next operation of a stream begin, or of a file that has enough
+// of them.
 func (p *iocp) advance(o *Overlapped) {
+	if w := o.desc.windowOf(o); w != nil {
+		if next := w.leave(); next != nil {
+			p.issue(next)
+		}
+		return
+	}
 	queue := o.queue
 	if queue == nil {
 		return

@@ -26,7 +26,8 @@ type Accepted struct {
 }
 
 // Listen opens a listening socket. A TCP port 0 takes a free one; Address
-// tells which. A unix socket is removed when the listener is closed.
+// tells which. A unix socket is removed when the listener is closed; one that was
+// left behind, and that nobody answers on, is replaced.
 func (w *Worker) Listen(address Address) (*Listener, error) {
 	w.checkThread()
 	if w.closing {
@@ -123,7 +124,8 @@ func (w *Worker) settleConnect(o *Overlapped) {
 // Recv starts to receive into a buffer of the port, which is taken from the
 // pool only when there is something to receive. It completes with the bytes
 // received, and TakeBuffer has them; at the end of the stream it succeeds with
-// 0 bytes and no buffer.
+// 0 bytes and no buffer. Urgent data arrives in its place in the stream, but on
+// Windows not at all.
 func (s *Socket) Recv(o *Overlapped) error {
 	if s.busy(opSpliceIn) {
 		return ErrBusy
@@ -161,8 +163,12 @@ func (d *descriptor) startAlone(o *Overlapped, op opKind) error {
 	return nil
 }
 
-// busy reports whether an operation of this kind is in flight.
+// busy reports whether an operation of this kind is in flight. What is closed is
+// not busy but closed.
 func (d *descriptor) busy(op opKind) bool {
+	if d.closed {
+		return false
+	}
 	for o := d.first; o != nil; o = o.next {
 		if o.op == op {
 			return true

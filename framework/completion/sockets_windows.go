@@ -104,16 +104,20 @@ func newSocket(address Address) (windows.Handle, error) {
 	if address.IsUnix() {
 		return 0, errUnixSockets
 	}
-	family := windows.AF_INET6
-	if address.Addr().Is4() {
-		family = windows.AF_INET
-	}
-	return socket(family)
+	return socket(family(address))
 }
 
-// socket opens a socket as the port has them.
-func socket(family int) (windows.Handle, error) {
-	fd, err := openSocket(family)
+// family returns the address family of the socket for an address.
+func family(address Address) int32 {
+	if address.Addr().Is4() {
+		return windows.AF_INET
+	}
+	return windows.AF_INET6
+}
+
+// socket opens a stream socket as the port has them.
+func socket(family int32) (windows.Handle, error) {
+	fd, err := openSocket(family, windows.SOCK_STREAM)
 	if err != nil {
 		return 0, err
 	}
@@ -124,12 +128,12 @@ func socket(family int) (windows.Handle, error) {
 	return fd, nil
 }
 
-// openSocket opens a socket in blocking mode.
-func openSocket(family int) (windows.Handle, error) {
+// openSocket opens a socket for streams or datagrams, in blocking mode.
+func openSocket(family, kind int32) (windows.Handle, error) {
 	if err := startWinsock(); err != nil {
 		return 0, err
 	}
-	fd, err := windows.WSASocket(int32(family), windows.SOCK_STREAM, windows.IPPROTO_TCP, nil, 0,
+	fd, err := windows.WSASocket(family, kind, 0, nil, 0,
 		windows.WSA_FLAG_OVERLAPPED|windows.WSA_FLAG_NO_HANDLE_INHERIT)
 	if err != nil {
 		return 0, os.NewSyscallError("socket", systemError(err))
@@ -140,13 +144,20 @@ func openSocket(family int) (windows.Handle, error) {
 	return fd, nil
 }
 
-// prepareSocket sets what every socket has: no delay, and the non-blocking mode
-// for calls that are not overlapped.
+// prepareSocket sets what every stream socket has: no delay, and the non-blocking mode.
 func prepareSocket(fd windows.Handle) error {
 	_ = windows.SetsockoptInt(fd, windows.IPPROTO_TCP, windows.TCP_NODELAY, 1) // only a matter of speed
-	on, n := uint32(1), uint32(0)
-	err := windows.WSAIoctl(fd, fionbio, (*byte)(unsafe.Pointer(&on)), uint32(unsafe.Sizeof(on)), nil, 0, &n, nil, 0)
-	return os.NewSyscallError("ioctlsocket", systemError(err))
+	return setNonblocking(fd)
+}
+
+// setNonblocking sets the mode for calls that are not overlapped.
+func setNonblocking(fd windows.Handle) error { return control(fd, fionbio, 1) }
+
+// control sets a mode of a socket.
+func control(fd windows.Handle, mode, value uint32) error {
+	n := uint32(0)
+	err := windows.WSAIoctl(fd, mode, (*byte)(unsafe.Pointer(&value)), uint32(unsafe.Sizeof(value)), nil, 0, &n, nil, 0)
+	return os.NewSyscallError("WSAIoctl", systemError(err))
 }
 
 func toSockaddr(a Address) windows.Sockaddr {
@@ -199,11 +210,7 @@ func (s *slot) connect(h windows.Handle) error {
 
 // accept opens the socket that is to be connected and begins to accept for it.
 func (s *slot) accept(listener windows.Handle) error {
-	family := windows.AF_INET
-	if localAddrPort(int(listener)).Addr().Is6() {
-		family = windows.AF_INET6
-	}
-	fd, err := socket(family)
+	fd, err := socket(family(Address{AddrPort: localAddrPort(int(listener))}))
 	if err != nil {
 		return err
 	}

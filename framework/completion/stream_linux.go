@@ -1,3 +1,5 @@
+//go:build !portable
+
 package completion
 
 import (
@@ -61,9 +63,12 @@ func (u *uring) receive(o *Overlapped) {
 		u.worker.end(o, 0, errnoError(s.errno))
 	case s.armed:
 		s.waiting = o
+		if d.readiness.readable {
+			u.promised = append(u.promised, d)
+		}
 	case d.readiness.readable && !starved.empty():
 		starved.push(o)
-	case s.single > 0:
+	case s.single > 0 || d.readiness.cautious: // of a unix socket a multishot one misses an end that comes with the data
 		u.submit(o)
 	default:
 		s.waiting = o
@@ -92,6 +97,21 @@ func (u *uring) arm(d *descriptor) {
 		sqe.ioprio |= recvPollFirst
 	}
 	sqe.userData = s.number()
+}
+
+// checkPromised stops the multishot receives that have said that there is more and
+// not brought it with all else that has ended; a single one looks again. At an urgent
+// mark a receive ends as if there were nothing if the thread gets a signal, and Go's
+// scheduler sends many.
+func (u *uring) checkPromised() {
+	for i, d := range u.promised {
+		if s := &d.stream; s.waiting != nil && d.readiness.readable {
+			s.single = singleReceives
+			u.stop(d)
+		}
+		u.promised[i] = nil
+	}
+	u.promised = u.promised[:0]
 }
 
 // number is what the kernel hands back for the multishot receive. The slot is

@@ -37,9 +37,19 @@ func (w *Worker) PostTaskCompletion(task TaskCompletion, user any) error {
 // Post queues f as a task.
 func (w *Worker) Post(f func()) error { return w.PostTaskCompletion(TaskFunc(f), nil) }
 
-// Call runs f on the worker and returns when it is done. It must not be
-// called on a worker.
+// PostTaskCompletion queues a task on one of the workers, each in turn
+// (IFWXFirewall::PostTaskCompletion). It is as Worker.PostTaskCompletion otherwise.
+func (p *Port) PostTaskCompletion(task TaskCompletion, user any) error {
+	turn := p.turns.Add(1) % uint32(len(p.workers))
+	return p.workers[turn].PostTaskCompletion(task, user)
+}
+
+// Call runs f on the worker and returns when it is done. On a worker of the port
+// it is ErrOnWorker.
 func (w *Worker) Call(f func()) error {
+	if w.port.onWorker() {
+		return ErrOnWorker
+	}
 	done := make(chan struct{})
 	err := w.Post(func() {
 		defer close(done)

@@ -1,3 +1,5 @@
+//go:build !portable
+
 package completion
 
 import (
@@ -18,9 +20,10 @@ type uring struct {
 	buffers *bufferRing
 	event   int // eventfd that ends a wait
 
-	streams []*descriptor // with an armed stream, by slot
-	unused  []uint32      // slots
-	windows fileWindows
+	streams  []*descriptor // with an armed stream, by slot
+	unused   []uint32      // slots
+	promised []*descriptor // whose stream has more to bring, as it said, and somebody waits
+	windows  fileWindows
 }
 
 // The kinds of number that the kernel hands back with a completion.
@@ -77,8 +80,14 @@ func (u *uring) pollWake() {
 func (u *uring) hook(d *descriptor) error {
 	if d.file {
 		u.windows.open(d)
+		d.direct = isDirect(d.fd)
 	}
 	return nil
+}
+
+func isDirect(fd int) bool {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	return err == nil && flags&unix.O_DIRECT != 0
 }
 
 func (u *uring) start(o *Overlapped) {
@@ -91,7 +100,7 @@ func (u *uring) start(o *Overlapped) {
 		u.submit(o)
 	case opRead, opWrite, opWriteGather, opSync:
 		if w := o.desc.windowOf(o); w == nil || w.enter(o) {
-			u.submit(o)
+			u.submitFile(o)
 		}
 	default:
 		// One operation after the other, so that two transfers on a stream do
@@ -105,6 +114,19 @@ func (u *uring) start(o *Overlapped) {
 		if queue.first == o {
 			u.submit(o)
 		}
+	}
+}
+
+// directBatch is how many operations past the page cache are submitted at a time. What a
+// turn starts reaches a device that has just nothing to do that much earlier: with 32 reads
+// in flight 4 at a time bring a fifth more of them than all together, for the same CPU time.
+const directBatch = 4
+
+// submitFile is submit for an operation on a file.
+func (u *uring) submitFile(o *Overlapped) {
+	u.submit(o)
+	if o.desc.direct && u.ring.filled() >= directBatch {
+		u.ring.enter(0)
 	}
 }
 
@@ -209,7 +231,7 @@ func (u *uring) wait(patience time.Duration) {
 	if patience != 0 && u.ring.empty() {
 		w.sleeping.Store(true)
 		if !w.hasRemote() {
-			u.ring.wait(patience)
+			u.ring.wait(w, patience)
 		}
 		w.sleeping.Store(false)
 	}
@@ -219,6 +241,7 @@ func (u *uring) reap() {
 	for cqe, ok := u.ring.reap(); ok; cqe, ok = u.ring.reap() {
 		u.dispatch(cqe)
 	}
+	u.checkPromised()
 }
 
 func (u *uring) dispatch(cqe uringCQE) {
@@ -270,7 +293,7 @@ func (u *uring) ended(o *Overlapped, cqe uringCQE) {
 func (u *uring) complete(o *Overlapped, n int, err error) {
 	if w := o.desc.windowOf(o); w != nil {
 		if next := w.leave(); next != nil {
-			u.submit(next)
+			u.submitFile(next)
 		}
 	}
 	u.worker.complete(o, n, err)

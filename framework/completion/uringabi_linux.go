@@ -1,3 +1,5 @@
+//go:build !portable
+
 package completion
 
 // The binary interface of io_uring, as in <linux/io_uring.h>.

@@ -13,6 +13,7 @@ type Watch struct {
 	folder  watchedFolder
 	changed *Timer
 	closed  bool
+	stop    func() // in the memory of a test, instead of the folder
 }
 
 // watchMerge is how long changes are gathered before the function is called.
@@ -25,7 +26,8 @@ const watchMerge = 50 * time.Millisecond
 // 50 ms is one change. The directory is what is watched, so a file that an
 // editor saves by a rename is not lost sight of; but where the name is a
 // symbolic link, a change of its target is not seen. If the directory itself
-// is moved or removed, f is called and the watch has ended.
+// is moved or removed, f is called and the watch has ended. On macOS and the BSDs the
+// file is looked at every 250 ms, and told of when it has stopped changing.
 func (w *Worker) Watch(o *Overlapped, root *Root, name string, f func()) error {
 	folder, base := filepath.Split(name)
 	if f == nil || base == "" || base == "." || base == ".." {
@@ -34,13 +36,16 @@ func (w *Worker) Watch(o *Overlapped, root *Root, name string, f func()) error {
 	if folder == "" {
 		folder = "."
 	}
+	if w.test.memory != nil {
+		return w.watchInMemory(o, root, name, f)
+	}
 	if err := w.openWatches(); err != nil {
 		return err
 	}
 	watch := &Watch{worker: w, name: base, folder: w.watches.newFolder()}
 	watch.changed = w.NewTimer(f)
 	err := w.runBlocking(o, opWatch, folderLane(root, name), func() (any, error) {
-		return watch, watch.folder.open(root, folder)
+		return watch, watch.folder.open(root, folder, base)
 	})
 	if err == nil {
 		w.watches.adding++
@@ -56,6 +61,10 @@ func (t *Watch) Close() {
 	}
 	t.closed = true
 	t.changed.Stop()
+	if t.stop != nil {
+		t.stop()
+		return
+	}
 	t.worker.watches.remove(t)
 }
 

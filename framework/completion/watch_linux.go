@@ -1,3 +1,5 @@
+//go:build !portable
+
 package completion
 
 import (
@@ -51,7 +53,7 @@ type watchedFolder struct{ inotify, number int }
 func (s *watches) newFolder() watchedFolder { return watchedFolder{inotify: s.handle.fd} }
 
 // open resolves a directory beneath root and has it watched.
-func (f *watchedFolder) open(root *Root, folder string) error {
+func (f *watchedFolder) open(root *Root, folder, _ string) error {
 	dir, err := openAt(root, folder, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC})
 	if err != nil {
 		return err

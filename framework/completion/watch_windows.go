@@ -8,14 +8,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// watches is what a worker watches: each watch reads the changes of its
-// directory through a handle of its own.
-type watches struct {
-	all    map[*Watch]struct{}
-	adding int // on a thread of the pool
-}
-
-// watchedFolder is a directory whose changes are read.
+// watchedFolder is a directory whose changes are read, through a handle of its own.
 type watchedFolder struct {
 	fd     int // until it is hooked
 	handle *Handle
@@ -29,18 +22,8 @@ const (
 	watchBuffer = 16 << 10
 )
 
-func (w *Worker) openWatches() error {
-	w.checkThread()
-	if w.closing {
-		return ErrPortClosed
-	}
-	return nil
-}
-
-func (s *watches) newFolder() watchedFolder { return watchedFolder{} }
-
 // open resolves a directory beneath root and opens it for its changes.
-func (f *watchedFolder) open(root *Root, folder string) error {
+func (f *watchedFolder) open(root *Root, folder, _ string) error {
 	h, err := openFolder(root, folder)
 	f.fd = int(h)
 	return pathError("watch", root.join(folder), err)

@@ -21,17 +21,18 @@ type Worker struct {
 	backend backend
 	logger  *slog.Logger
 
-	now     int64 // nanoseconds since the port began, as of this turn
-	ops     opTable
-	ready   opQueue
-	timers  timerHeap
-	buffers bufferPool
-	watches watches
-	pipes   pipes
-	heavy   heavy
-	closing bool
-	thread  threadID
-	test    testHooks
+	now       int64 // nanoseconds since the port began, as of this turn
+	ops       opTable
+	ready     opQueue
+	timers    timerHeap
+	buffers   bufferPool
+	watches   watches
+	pipes     pipes
+	heavy     heavy
+	closing   bool
+	disturbed bool // a signal ended the last wait
+	thread    threadID
+	test      testHooks
 
 	// What other threads hand over.
 	sleeping atomic.Bool
@@ -62,6 +63,10 @@ func (w *Worker) Port() *Port { return w.port }
 // start of the port that is read once a turn.
 func (w *Worker) Now() time.Duration { return time.Duration(w.now) }
 
+// Operations returns how many operations are in flight on w, without those of
+// the port itself. It is called on w.
+func (w *Worker) Operations() int { return w.ops.counted }
+
 // CreateOverlapped returns a new overlapped that completes on w
 // (IFWXFirewall::CreateOverlapped).
 func (w *Worker) CreateOverlapped() *Overlapped {
@@ -84,7 +89,9 @@ func (w *Worker) run(open backendOpener, started chan<- error) {
 	// on a worker must always find themselves on the same thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	defer scheduleInBatches()()
 	defer close(w.done)
+	defer giveProcessor()
 
 	w.thread, w.heavy.home = currentThread(), osThread()
 	b, err := open(w)
@@ -122,7 +129,7 @@ func (w *Worker) turn() {
 // those that the handlers before caused, before it asks the system for more.
 const readyPasses = 4
 
-func (w *Worker) tick() { w.now = int64(time.Since(w.port.start)) }
+func (w *Worker) tick() { w.now = int64(w.port.Uptime()) }
 
 // patience returns how long the backend may wait for a completion: 0 when
 // there is work already, -1 for ever.
@@ -137,6 +144,16 @@ func (w *Worker) patience() time.Duration {
 // had accepted has ended.
 func (w *Worker) finished() bool {
 	return w.closing && len(w.heavy.out) == 0 && w.ops.inFlight == 0 && w.ready.empty() && w.backend.idle() && !w.hasRemote()
+}
+
+// hasEnded reports whether the worker has.
+func (w *Worker) hasEnded() bool {
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // check is what every start has to pass.
@@ -245,7 +262,8 @@ func (w *Worker) runReady() {
 func (w *Worker) cancel(o *Overlapped) {
 	w.checkThread()
 	if o.held != nil {
-		if o.held.withdraw(o) {
+		if o.held.Withdraw(o) {
+			o.held = nil
 			w.end(o, 0, ErrOperationAborted)
 		}
 		return

@@ -12,10 +12,14 @@ import (
 const requireVariable = "FWX_REQUIRE"
 
 // Require returns the path of program. Where it is missing the test is skipped, or
-// fails if the environment variable FWX_REQUIRE is 1.
-func Require(tb testing.TB, program string) string {
+// fails if the environment variable FWX_REQUIRE is 1. With arguments it is missing, too,
+// if it fails when it is run with them.
+func Require(tb testing.TB, program string, args ...string) string {
 	tb.Helper()
 	path, err := exec.LookPath(program)
+	if err == nil && len(args) > 0 {
+		err = exec.CommandContext(tb.Context(), path, args...).Run() //nolint:gosec // What the test says.
+	}
 	switch {
 	case err == nil:
 	case os.Getenv(requireVariable) == "1":

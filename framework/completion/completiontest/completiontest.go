@@ -18,8 +18,8 @@
 //	go test ./framework/completion -run TestConformance -v
 //
 // ends with a table of how many rows passed on each. [Setup.Soak] is the same
-// with a million operations of all kinds at once, and [NewFake] is the fake
-// backend for other packages' tests.
+// with a million operations of all kinds at once. For the tests of other packages
+// there are package fake and, inside testing/synctest, [NewFake].
 package completiontest
 
 import (
@@ -52,7 +52,7 @@ func Run(t *testing.T, open func(testing.TB, completion.Options) *completion.Por
 func allRows() (all []row) {
 	for _, rows := range [][]row{
 		invariants, overlappedRows, fileRows, streamRows, socketRows, spliceRows, bufferRows, taskRows,
-		heavyRows, windowRows, fileOpRows, packetRows, shutdownRows, faultRows,
+		heavyRows, windowRows, fileOpRows, packetRows, layerRows, shutdownRows, misuseRows, faultRows,
 	} {
 		all = append(all, rows...)
 	}

@@ -202,22 +202,40 @@ func appendNoSpace(r *rig) {
 	r.op().begin(a.Close).ok()
 }
 
-// lateCancel has a cancel under way for so long that the data comes first.
+// lateCancel has a cancel under way for so long that the data comes first; how
+// long that is depends on the machine.
 func lateCancel(r *rig) {
-	r = r.scripted(&script{cancel: func() time.Duration { return 20 * time.Millisecond }})
+	delay := 20 * time.Millisecond
+	r = r.scripted(&script{cancel: func() time.Duration { return delay }})
 	a, b := r.pair()
-	recv := r.op().begin(b.Recv)
-	r.must(recv.cancel())
-	r.op().begin(sending(a, []byte("won"))).ok()
-	if res := recv.ok(); string(res.data) != "won" {
-		r.Errorf("received %q", res.data)
+	recv, send := r.op(), r.op()
+	for {
+		recv.begin(b.Recv)
+		r.must(recv.cancel())
+		send.begin(sending(a, []byte("won"))).ok()
+		res := recv.wait()
+		if errors.Is(res.err, completion.ErrOperationAborted) && delay < patience {
+			r.on(func() { delay *= 2 })
+			r.receiveText(recv.begin(b.Recv), "won")
+			continue
+		}
+		r.must(res.err)
+		if string(res.data) != "won" {
+			r.Errorf("received %q", res.data)
+		}
+		break
 	}
 	// What is left of the cancel must not meet the next receive.
 	recv.begin(b.Recv)
-	time.Sleep(40 * time.Millisecond)
-	r.op().begin(sending(a, []byte("next"))).ok()
-	if res := recv.ok(); string(res.data) != "next" {
-		r.Errorf("received %q", res.data)
+	time.Sleep(2 * delay)
+	send.begin(sending(a, []byte("next"))).ok()
+	r.receiveText(recv, "next")
+}
+
+func (r *rig) receiveText(recv *op, want string) {
+	r.Helper()
+	if res := recv.ok(); string(res.data) != want {
+		r.Errorf("received %q, want %q", res.data, want)
 	}
 }
 
@@ -239,13 +257,14 @@ func earlyCancel(r *rig) {
 	r.op().begin(reading(h, 0, make([]byte, 1)))
 }
 
-// outOfOrder has the first of two completions overtaken.
+// outOfOrder has the first of two completions held back until it is overtaken; how
+// long that takes depends on the machine.
 func outOfOrder(r *rig) {
-	holds := false
+	holds, delay := false, 20*time.Millisecond
 	r = r.scripted(&script{finish: func() time.Duration {
 		if holds {
 			holds = false
-			return 20 * time.Millisecond
+			return delay
 		}
 		return 0
 	}})
@@ -254,17 +273,22 @@ func outOfOrder(r *rig) {
 	first, second := r.op(), r.op()
 	first.then = func(res result) { order <- 1 + res.n }
 	second.then = func(res result) { order <- 10 + res.n }
-	r.on(func() { holds = true })
-	first.begin(reading(h, 0, make([]byte, 1)))
-	r.eventually("the first has ended", func() (ended bool) {
-		r.on(func() { ended = !holds })
-		return ended
-	})
-	second.begin(reading(h, 1, make([]byte, 1)))
-	for _, want := range []int{11, 2} {
-		if got := receive(r, order); got != want {
-			r.Errorf("completion %d, want %d", got, want)
+	for {
+		r.on(func() { holds = true })
+		first.begin(reading(h, 0, make([]byte, 1)))
+		r.eventually("the first has ended", func() (ended bool) {
+			r.on(func() { ended = !holds })
+			return ended
+		})
+		second.begin(reading(h, 1, make([]byte, 1)))
+		got := [2]int{receive(r, order), receive(r, order)}
+		if got == [2]int{11, 2} {
+			return
 		}
+		if delay > patience || got != [2]int{2, 11} {
+			r.Fatalf("completions %v", got)
+		}
+		r.on(func() { delay *= 2 })
 	}
 }
 

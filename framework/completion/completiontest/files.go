@@ -40,20 +40,17 @@ func largeFile(r *rig) {
 }
 
 func beneathRoot(r *rig) {
-	r.needsSystem("a directory")
 	outside := r.content([]byte("secret"))
 	folder := r.TempDir()
-	r.must(os.Mkdir(filepath.Join(folder, "sub"), 0o700))
-	r.must(os.WriteFile(filepath.Join(folder, "sub", "inside"), []byte("x"), 0o600))
-	root, err := completion.OpenRoot(folder)
-	r.must(err)
-	defer func() { r.must(root.Close()) }()
+	root := r.root(folder)
+	r.must(root.MkdirAll("sub", 0o700))
+	r.put(root, "sub/inside", "x")
 	opening := func(name string, flag int) func(*completion.Overlapped) error {
 		return func(o *completion.Overlapped) error { return r.w.OpenFile(o, root, name, flag, 0o600) }
 	}
 	good := []string{"sub/inside", "sub/../sub/inside"}
 	bad := []string{"../" + filepath.Base(filepath.Dir(outside)) + "/file", outside, "..", "sub/../../x"}
-	if links(outside, filepath.Join(folder, "link")) && links("sub/inside", filepath.Join(folder, "good")) {
+	if r.links(outside, filepath.Join(folder, "link")) && r.links("sub/inside", filepath.Join(folder, "good")) {
 		good, bad = append(good, "good", "sub/../good"), append(bad, "link")
 	}
 	for _, name := range good {
@@ -72,8 +69,29 @@ func beneathRoot(r *rig) {
 	}
 }
 
-// links makes a symbolic link; false on a Windows that has none.
-func links(target, name string) bool {
+// root opens a directory, until the end of the row.
+func (r *rig) root(folder string) *completion.Root {
+	r.Helper()
+	root, err := r.port.OpenRoot(folder)
+	r.must(err)
+	r.Cleanup(func() { r.must(root.Close()) })
+	return root
+}
+
+// put writes a file as another program would.
+func (r *rig) put(root *completion.Root, name, text string) {
+	r.Helper()
+	f, err := root.Open(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	r.must(err)
+	_, err = f.Write([]byte(text))
+	r.must(errors.Join(err, f.Close()))
+}
+
+// links makes a symbolic link; false on a Windows that has none, and in memory.
+func (r *rig) links(target, name string) bool {
+	if r.kit.memory() != nil {
+		return false
+	}
 	err := os.Symlink(target, name)
 	if runtime.GOOS == "windows" && err == nil {
 		_, err = os.Stat(name) // Wine makes links that lead nowhere
@@ -263,7 +281,6 @@ func appendMisuse(r *rig) {
 // watch watches a file; each call of its function counts.
 func (r *rig) watch(root *completion.Root, name string) (*completion.Watch, <-chan struct{}) {
 	r.Helper()
-	r.needsSystem("a file system that can be watched")
 	calls := make(chan struct{}, 1000)
 	res := r.op().begin(func(o *completion.Overlapped) error {
 		return r.w.Watch(o, root, name, func() { calls <- struct{}{} })
@@ -276,34 +293,30 @@ func (r *rig) watch(root *completion.Root, name string) (*completion.Watch, <-ch
 }
 
 func watchFile(r *rig) {
-	r.needsSystem("a file system that can be watched")
-	if runtime.GOOS == "windows" && r.kit.faulty() {
-		r.Skip("not on this system: what changes while a watch is started anew is not told")
-	}
 	folder := r.TempDir()
-	r.must(os.Mkdir(filepath.Join(folder, "sub"), 0o700))
-	root, err := completion.OpenRoot(folder)
-	r.must(err)
-	defer func() { r.must(root.Close()) }()
-	name, other := filepath.Join(folder, "sub", "file"), filepath.Join(folder, "sub", "other")
+	root := r.root(folder)
+	r.must(root.MkdirAll("sub", 0o700))
 	w, calls := r.watch(root, "sub/file")
-	second, secondCalls := r.watch(nil, name)
+	second, secondCalls := r.watch(nil, filepath.Join(folder, "sub", "file"))
 
-	changes := []func() error{
-		func() error { return os.WriteFile(name, []byte("1"), 0o600) },
-		func() error { return os.WriteFile(name, []byte("2"), 0o600) },
-		func() error { return errors.Join(os.WriteFile(other, []byte("3"), 0o600), os.Rename(other, name)) },
-		func() error { return os.Remove(name) },
+	changes := []func(){
+		func() { r.put(root, "sub/file", "1") },
+		func() { r.put(root, "sub/file", "2") },
+		func() {
+			r.put(root, "sub/other", "3")
+			r.must(root.Rename("sub/other", "sub/file"))
+		},
+		func() { r.must(root.Remove("sub/file")) },
 	}
 	for _, change := range changes {
-		r.must(change())
+		change()
 		receive(r, calls)
 		receive(r, secondCalls)
 	}
 	// Another file in the directory is of no concern; its watch tells when the
 	// events have been seen.
 	third, thirdCalls := r.watch(root, "sub/other")
-	r.must(os.WriteFile(other, nil, 0o600))
+	r.put(root, "sub/other", "")
 	receive(r, thirdCalls)
 	if len(calls) > 0 {
 		r.Error("called for another file")
@@ -311,7 +324,7 @@ func watchFile(r *rig) {
 	// A closed watch is not called, and does not take those of others with it.
 	r.on(w.Close)
 	r.on(w.Close)
-	r.must(os.WriteFile(name, nil, 0o600))
+	r.put(root, "sub/file", "")
 	receive(r, secondCalls)
 	if len(calls) > 0 {
 		r.Error("called after Close")
@@ -319,7 +332,9 @@ func watchFile(r *rig) {
 	r.on(second.Close)
 	r.on(third.Close)
 	last, lastCalls := r.watch(root, "sub/file")
-	r.must(os.RemoveAll(filepath.Join(folder, "sub")))
+	for _, name := range []string{"sub/file", "sub/other", "sub"} {
+		r.must(root.Remove(name))
+	}
 	receive(r, lastCalls)
 	r.on(last.Close)
 

@@ -26,6 +26,7 @@ var overlappedRows = []row{
 	{name: "C13 hook once, until closed", test: hookOnce},
 	{name: "C14 first in, first out on one worker", test: fifoOrder},
 	{name: "C15 a panic does not lose other completions", test: panicAmongOthers},
+	{name: "C17/a task for any worker", test: taskForAny, options: completion.Options{Workers: 3}},
 	{name: "C17 a task runs once, on a worker, never inside the call", test: taskOnce},
 }
 
@@ -363,4 +364,37 @@ func taskOnce(r *rig) {
 	if len(task) > 0 {
 		r.Error("the task ran twice")
 	}
+}
+
+// taskForAny posts tasks to the port: the workers take turns.
+func taskForAny(r *rig) {
+	const each = 100
+	workers := r.port.Workers()
+	task := make(userTask, each*len(workers))
+	release, begun := make(chan struct{}), make(chan struct{})
+	r.must(workers[0].Post(func() {
+		close(begun)
+		<-release
+	}))
+	receive(r, begun)
+	for i := range cap(task) {
+		r.must(r.port.PostTaskCompletion(task, i))
+	}
+	for _, w := range workers[1:] {
+		r.onWorker(w, func() {}) // behind its tasks
+	}
+	if n := len(task); n != each*(len(workers)-1) {
+		r.Errorf("%d tasks of %d have run while one of %d workers blocks", n, cap(task), len(workers))
+	}
+	close(release)
+	seen := make(map[any]bool)
+	for range cap(task) {
+		seen[receive(r, task)] = true
+	}
+	if len(seen) != cap(task) {
+		r.Errorf("%d tasks of %d have run", len(seen), cap(task))
+	}
+	r.is(r.port.PostTaskCompletion(nil, nil), completion.ErrInvalidArgument)
+	r.shutdown()
+	r.is(r.port.PostTaskCompletion(task, nil), completion.ErrPortClosed)
 }

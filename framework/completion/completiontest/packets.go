@@ -42,7 +42,7 @@ func (p *op) from() (from completion.Address) {
 	return from
 }
 
-func packetsEcho(r *rig) { r.packetsBetween("127.0.0.1:0") }
+func packetsEcho(r *rig) { r.packetsBetween(loopback) }
 
 func packetsIPv6(r *rig) { r.packetsBetween("[::1]:0") }
 
@@ -69,7 +69,7 @@ func (r *rig) packetsBetween(address string) {
 }
 
 func packetsConnected(r *rig) {
-	server, other := r.listenPacket("127.0.0.1:0"), r.listenPacket("127.0.0.1:0")
+	server, other := r.listenPacket(loopback), r.listenPacket(loopback)
 	var client *completion.PacketSocket
 	var err error
 	r.on(func() { client, err = r.w.ConnectPacket(server.LocalAddress()) })
@@ -94,7 +94,7 @@ func packetsConnected(r *rig) {
 
 func packetsMany(r *rig) {
 	const n = 200
-	a, b := r.listenPacket("127.0.0.1:0"), r.listenPacket("127.0.0.1:0")
+	a, b := r.listenPacket(loopback), r.listenPacket(loopback)
 	recvs, sends := r.someOps(n), r.someOps(n)
 	r.startAll(recvs, func(int) func(*completion.Overlapped) error { return b.RecvFrom })
 	r.startAll(sends, func(i int) func(*completion.Overlapped) error {
@@ -111,7 +111,7 @@ func packetsMany(r *rig) {
 }
 
 func packetTruncated(r *rig) {
-	a, b := r.listenPacket("127.0.0.1:0"), r.listenPacket("127.0.0.1:0")
+	a, b := r.listenPacket(loopback), r.listenPacket(loopback)
 	for _, size := range []int{2048, 2049, 10_000, 2048} {
 		data := bytes.Repeat([]byte("x"), size)
 		recv := r.op().begin(b.RecvFrom)
@@ -125,7 +125,7 @@ func packetTruncated(r *rig) {
 
 func packetsFewBuffers(r *rig) {
 	const n = 20
-	a, b := r.listenPacket("127.0.0.1:0"), r.listenPacket("127.0.0.1:0")
+	a, b := r.listenPacket(loopback), r.listenPacket(loopback)
 	held := r.op()
 	held.keep = true
 	held.begin(b.RecvFrom)
@@ -145,7 +145,7 @@ func packetsFewBuffers(r *rig) {
 }
 
 func packetsCancel(r *rig) {
-	s := r.listenPacket("127.0.0.1:0")
+	s := r.listenPacket(loopback)
 	p, q := r.op().begin(s.RecvFrom), r.op().begin(s.RecvFrom)
 	r.must(p.cancel())
 	p.aborted()
@@ -155,7 +155,7 @@ func packetsCancel(r *rig) {
 }
 
 func packetsMisuse(r *rig) {
-	s := r.listenPacket("127.0.0.1:0")
+	s := r.listenPacket(loopback)
 	p := r.op()
 	r.is(p.try(sendingTo(s, []byte("x"), completion.Address{})), completion.ErrInvalidArgument)
 	r.is(p.try(sendingTo(s, []byte("x"), completion.Address{Path: "/x"})), completion.ErrInvalidArgument)

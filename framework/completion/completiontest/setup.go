@@ -69,7 +69,9 @@ func Seed() uint64 {
 }
 
 // NewFake makes a port on the fake backend, which the test has to shut down.
-// Its files, pipes and addresses are apart from those of every other port.
+// Its files, pipes and addresses are apart from those of every other port. Its time is
+// that of package time, so it is for tests inside testing/synctest; package fake has a
+// machine with a time of its own.
 func NewFake(options completion.Options) (*Fake, error) {
 	m := memory.New()
 	p, err := completion.NewForTest(options, seam.Hooks{Memory: m})
@@ -267,7 +269,9 @@ func (r *rig) TempDir() string {
 	}
 	r.kit.names++
 	name := filepath.Join(string(filepath.Separator), "memory", strconv.Itoa(r.kit.names))
-	m.Mkdir(name)
+	if err := m.Mkdir(name); err != nil {
+		r.Fatal(err)
+	}
 	return name
 }
 

@@ -20,7 +20,6 @@ var shutdownRows = []row{
 	{name: "shutdown/buffers held", test: shutdownBuffers},
 	{name: "shutdown/what is queued for a file is written", test: shutdownFlushes, options: completion.Options{Workers: 2}},
 	{name: "shutdown/posts race", test: shutdownPosts, options: completion.Options{Workers: 2}},
-	{name: "misuse/another goroutine, under the race detector", test: misuse},
 }
 
 func shutdownReceives(r *rig) {
@@ -38,7 +37,7 @@ func shutdownReceives(r *rig) {
 
 func shutdownEverything(r *rig) {
 	a, b := r.pair()
-	l := r.listen("127.0.0.1:0")
+	l := r.listen(loopback)
 	read, write := r.pipe()
 	h := r.file(r.content(nil), os.O_RDWR)
 	silent := r.silent()
@@ -165,22 +164,3 @@ func shutdownPosts(r *rig) {
 		r.Errorf("%v tasks ran of %v", ran, accepted)
 	}
 }
-
-func misuse(r *rig) {
-	a, _ := r.pair()
-	p := r.op()
-	err := func() (err error) {
-		defer func() {
-			if recover() != nil {
-				err = errPanicked
-			}
-		}()
-		if !raceEnabled {
-			return errPanicked // it would be a race
-		}
-		return a.Recv(p.o)
-	}()
-	r.is(err, errPanicked)
-}
-
-var errPanicked = errors.New("panicked")

@@ -104,8 +104,12 @@ type soaker struct {
 
 func newSoaker(t *testing.T, w *completion.Worker, operations int) *soaker {
 	t.Helper()
+	folder := t.TempDir()
+	if err := w.Port().MkdirAll(folder, 0o700); err != nil { // in the memory of the fake it is not there
+		t.Fatal(err)
+	}
 	return &soaker{
-		t: t, w: w, left: operations, folder: t.TempDir(), kinds: make(map[string]int), done: make(chan struct{}),
+		t: t, w: w, left: operations, folder: folder, kinds: make(map[string]int), done: make(chan struct{}),
 		random: rand.New(rand.NewPCG(Seed(), uint64(w.Index()))), //nolint:gosec // so that it can be had again
 	}
 }
@@ -362,7 +366,7 @@ func (a *socketActor) open() {
 		a.k.retire()
 		return
 	}
-	address, err := completion.ParseAddress("127.0.0.1:0")
+	address, err := completion.ParseAddress(loopback)
 	if err == nil {
 		a.l, err = a.k.w.Listen(address)
 	}

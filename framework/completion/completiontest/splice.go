@@ -13,6 +13,7 @@ var spliceRows = []row{
 	{name: "splice/cancel, busy, and release in flight", test: spliceMisuse},
 	{name: "splice/shutdown", test: spliceShutdown},
 	{name: "splice/limit", test: spliceLimit},
+	{name: "splice/urgent data", test: spliceUrgent},
 }
 
 // newPipe returns an empty pipe.
@@ -166,4 +167,48 @@ func spliceLimit(r *rig) {
 		}
 		p.Release()
 	})
+}
+
+// spliceUrgent has urgent data in what is moved, where the sender goes on and
+// where it has ended.
+func spliceUrgent(r *rig) {
+	for _, ends := range []bool{false, true} {
+		from, c := r.peer()
+		_, err := c.Write([]byte("first"))
+		r.must(err)
+		r.must(sendUrgent(c, []byte("beforeU")))
+		_, err = c.Write([]byte("behind"))
+		r.must(err)
+		if ends {
+			r.must(c.CloseWrite())
+		}
+		want := "firstbefore" + urgentByte + "behind"
+		if got := r.spliceThrough(from, len(want)); got != want {
+			r.Errorf("moved %q, want %q; ends: %t", got, want, ends)
+		}
+	}
+}
+
+// spliceThrough moves what is sent to a socket and returns it, once it is as much
+// as size, or all.
+func (r *rig) spliceThrough(from *completion.Socket, size int) string {
+	r.Helper()
+	pipe := r.newPipe()
+	defer func() { r.on(pipe.Release) }()
+	a, b := r.pair()
+	in, out, recv := r.op(), r.op(), r.op()
+	var got []byte
+	for len(got) < size {
+		n := in.begin(splicingIn(from, pipe)).ok().n
+		if n == 0 {
+			break
+		}
+		out.begin(splicingOut(a, pipe)).ok()
+		for n > 0 {
+			res := recv.begin(b.Recv).ok()
+			got = append(got, res.data...)
+			n -= res.n
+		}
+	}
+	return string(got)
 }

@@ -68,7 +68,7 @@ func (r *rig) silent() *completion.Handle {
 func (r *rig) socketPair() (*completion.Handle, io.ReadWriteCloser) {
 	r.Helper()
 	r.needsSystem("a descriptor of the system")
-	l, err := net.Listen("tcp4", "127.0.0.1:0") //nolint:noctx // it ends at once
+	l, err := net.Listen("tcp4", loopback) //nolint:noctx // it ends at once
 	r.must(err)
 	defer func() { _ = l.Close() }() // it has served
 	address, err := netip.ParseAddrPort(l.Addr().String())
@@ -91,20 +91,14 @@ func (r *rig) sharedSocket() (fd int, same, peer *os.File) {
 // passDescriptor would send data with a descriptor attached.
 func passDescriptor(*net.UnixConn, []byte) error { return errors.ErrUnsupported }
 
-// sendUrgent sends data with its last byte marked urgent.
-func sendUrgent(c *net.TCPConn, data []byte) error {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var sendErr error
-	err = raw.Write(func(fd uintptr) bool {
-		var n uint32
-		buf := windows.WSABuf{Len: uint32(len(data)), Buf: &data[0]}
-		sendErr = windows.WSASend(windows.Handle(fd), &buf, 1, &n, msgOOB, nil, nil)
-		return true
-	})
-	return errors.Join(err, sendErr)
+// urgentByte is what arrives of an urgent "U": it is not in the stream.
+const urgentByte = ""
+
+// sendOutOfBand sends data with its last byte marked urgent.
+func sendOutOfBand(fd uintptr, data []byte) (done bool, err error) {
+	var n uint32
+	buf := windows.WSABuf{Len: uint32(len(data)), Buf: &data[0]}
+	return true, windows.WSASend(windows.Handle(fd), &buf, 1, &n, msgOOB, nil, nil)
 }
 
 const msgOOB = 1 // MSG_OOB

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // firstFD is above every descriptor of a real system, so that the numbers of
@@ -52,16 +53,25 @@ type Address struct {
 
 // System is a file system and a network, apart from those of every other System.
 type System struct {
+	// Clock is its time; nil: the time of the real system.
+	Clock *Clock
+	// Home is where sockets connect from that are bound to no address; the zero
+	// Addr: from the address that they connect to.
+	Home netip.Addr
+
 	mu        sync.Mutex
 	nodes     map[string]*node
 	listeners map[Address]*FD
 	lastID    uint64
 	lastPort  uint16
+	faults    []fault
+	watches   []*watch
+	ways      map[Address]way // where connects do not do as usual
 }
 
 // New returns a system without files.
 func New() *System {
-	return &System{nodes: make(map[string]*node), listeners: make(map[Address]*FD), lastPort: 1 << 15}
+	return &System{nodes: make(map[string]*node), listeners: make(map[Address]*FD), ways: make(map[Address]way), lastPort: 1 << 15}
 }
 
 // FD is an open file, an end of a pipe, a socket or a listener. Its methods
@@ -71,8 +81,13 @@ type FD struct {
 	number int
 	notify func() // called, with the system's lock held, when a wait may be over
 
-	node *node // of a file
-	flag int
+	node    *node // of a file
+	name    string
+	flag    int
+	written bool // to the file
+
+	error error // that a connect ends with; nil: none
+	mute  bool  // nobody answers a connect
 
 	in, out       *stream // of a stream; nil for a direction that it has not
 	socket        bool
@@ -145,6 +160,9 @@ func (fd *FD) close() {
 	}
 	fd.closed, fd.notify = true, nil
 	open.Delete(fd.number)
+	if fd.written {
+		fd.system.changed(fd.name)
+	}
 	if fd.listening {
 		delete(fd.system.listeners, fd.local)
 		for _, waiting := range fd.backlog {
@@ -168,33 +186,51 @@ func (fd *FD) close() {
 
 // node is a file or a directory.
 type node struct {
-	id     uint64
-	folder bool
-	size   int64
-	pages  map[int64]*[pageSize]byte // those that were written to
+	id       uint64
+	folder   bool
+	size     int64
+	modified time.Time
+	pages    map[int64]*[pageSize]byte // those that were written to
 }
 
 const pageSize = 16 << 10
 
 func (s *System) node(name string, folder bool) *node {
 	s.lastID++
-	n := &node{id: s.lastID, folder: folder, pages: make(map[int64]*[pageSize]byte)}
+	n := &node{id: s.lastID, folder: folder, modified: s.Time(), pages: make(map[int64]*[pageSize]byte)}
 	s.nodes[name] = n
 	return n
 }
 
-// Mkdir makes a directory; those above it need not exist.
-func (s *System) Mkdir(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.node(filepath.Clean(name), true)
+// Time returns the time of day.
+func (s *System) Time() time.Time {
+	if s.Clock == nil {
+		return time.Now()
+	}
+	return Epoch.Add(s.Clock.Now())
 }
 
-// WriteFile makes a file.
+// WriteFile makes a file, and the directories above it. No fault touches it.
 func (s *System) WriteFile(name string, data []byte) {
+	name = filepath.Clean(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.node(filepath.Clean(name), false).writeAt(data, 0)
+	for folder := filepath.Dir(name); s.find(folder) == nil; folder = filepath.Dir(folder) {
+		s.node(folder, true)
+	}
+	n := s.nodes[name]
+	if n == nil {
+		n = s.node(name, false)
+	}
+	n.truncate()
+	n.writeAt(data, 0)
+	n.modified = s.Time()
+	s.changed(name)
+}
+
+func (n *node) truncate() {
+	n.size = 0
+	clear(n.pages)
 }
 
 // ReadFile returns what a file has.
@@ -215,9 +251,15 @@ func (s *System) Open(name string, flag int) (*FD, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name = filepath.Clean(name)
-	n := s.nodes[name]
-	switch above := s.nodes[filepath.Dir(name)]; {
-	case above != nil && !above.folder:
+	n := s.find(name)
+	if err := s.fault(OpOpen, name); err != nil {
+		return nil, err
+	}
+	made := false
+	switch above := s.find(filepath.Dir(name)); {
+	case above == nil:
+		return nil, syscall.ENOENT
+	case !above.folder:
 		return nil, syscall.ENOTDIR
 	case n == nil && flag&os.O_CREATE == 0:
 		return nil, syscall.ENOENT
@@ -226,12 +268,12 @@ func (s *System) Open(name string, flag int) (*FD, error) {
 	case n != nil && n.folder && flag&(os.O_WRONLY|os.O_RDWR) != 0:
 		return nil, syscall.EISDIR
 	case n == nil:
-		n = s.node(name, false)
+		n, made = s.node(name, false), true
 	case flag&os.O_TRUNC != 0:
-		n.size = 0
-		clear(n.pages)
+		n.truncate()
+		made = true
 	}
-	return s.add(&FD{node: n, flag: flag}), nil
+	return s.add(&FD{node: n, name: name, flag: flag, written: made}), nil
 }
 
 // ReadAt reads from a file; 0 bytes is its end.
@@ -244,6 +286,9 @@ func (fd *FD) ReadAt(p []byte, offset int64) (int, error) {
 	case fd.node.folder:
 		return 0, syscall.EISDIR
 	}
+	if err := fd.system.fault(OpRead, fd.name); err != nil {
+		return 0, err
+	}
 	return fd.node.readAt(p, offset), nil
 }
 
@@ -254,6 +299,11 @@ func (fd *FD) WriteAt(p []byte, offset int64) (int, error) {
 	if fd.flag&(os.O_WRONLY|os.O_RDWR) == 0 {
 		return 0, syscall.EBADF
 	}
+	if err := fd.system.fault(OpWrite, fd.name); err != nil {
+		return 0, err
+	}
+	fd.written = true
+	fd.node.modified = fd.system.Time()
 	if fd.flag&os.O_APPEND != 0 {
 		offset = fd.node.size
 	}

@@ -68,25 +68,77 @@ func (s *System) freePort(ip netip.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(ip, s.lastPort)
 }
 
-// Connect connects to an address, where somebody listens.
-func (s *System) Connect(address Address) (*FD, error) {
+// way is how a connect to an address goes.
+type way struct {
+	err  error
+	mute bool
+}
+
+// FailConnect has connects to an address fail; a nil error: nobody answers them.
+// MendConnect ends it.
+func (s *System) FailConnect(to Address, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := s.listeners[address]
+	s.ways[to] = way{err, err == nil}
+}
+
+// MendConnect ends what FailConnect has begun.
+func (s *System) MendConnect(to Address) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.ways, to)
+}
+
+// Connect connects to an address, where somebody listens.
+func (s *System) Connect(to Address) (*FD, error) { return s.ConnectFrom(netip.AddrPort{}, to) }
+
+// ConnectFrom is Connect from an address; without an IP address it is Home, port 0
+// takes a free one.
+func (s *System) ConnectFrom(from netip.AddrPort, to Address) (*FD, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w, ok := s.ways[to]; ok {
+		return s.add(&FD{socket: true, in: &stream{}, out: &stream{}, remote: to, error: w.err, mute: w.mute}), nil
+	}
+	l := s.listeners[to]
 	switch {
-	case l == nil && address.Path != "":
+	case l == nil && to.Path != "":
 		return nil, syscall.ENOENT
 	case l == nil || len(l.backlog) >= backlogSize:
 		return nil, syscall.ECONNREFUSED
 	}
 	var local Address
-	if address.Path == "" {
-		local.AddrPort = s.freePort(address.AddrPort.Addr())
+	if to.Path == "" {
+		local.AddrPort = s.source(from, to.AddrPort.Addr())
 	}
-	client, server := s.pair(local, address)
+	client, server := s.pair(local, to)
 	l.backlog = append(l.backlog, server)
 	l.wake()
 	return client, nil
+}
+
+// source completes the address that a socket connects from.
+func (s *System) source(from netip.AddrPort, to netip.Addr) netip.AddrPort {
+	addr := from.Addr()
+	switch {
+	case addr.IsValid():
+	case s.Home.IsValid() && s.Home.Is4() == to.Is4():
+		addr = s.Home
+	default:
+		addr = to
+	}
+	if from.Port() == 0 {
+		return s.freePort(addr)
+	}
+	return netip.AddrPortFrom(addr, from.Port())
+}
+
+// Connected returns how a connect went: EAGAIN means that nobody has answered.
+func (fd *FD) Connected() error {
+	if fd.mute {
+		return syscall.EAGAIN
+	}
+	return fd.error
 }
 
 // Accept takes a connection that waits.

@@ -1,9 +1,0 @@
-//go:build race
-
-package completion
-
-import "golang.org/x/sys/unix"
-
-type threadID int
-
-func currentThread() threadID { return threadID(unix.Gettid()) }

@@ -1,0 +1,79 @@
+package framework
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// exhaust opens files until the process may have no more. The returned function
+// gives them back.
+func exhaust(t *testing.T) (giveBack func()) {
+	t.Helper()
+	var before unix.Rlimit
+	check(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
+	low := before
+	low.Cur = min(low.Cur, 512)
+	check(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &low))
+	var files []*os.File
+	for {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			if !errors.Is(err, syscall.EMFILE) {
+				t.Error(err)
+			}
+			break
+		}
+		files = append(files, f)
+	}
+	return func() {
+		check(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &before))
+		for _, f := range files {
+			f.Close()
+		}
+	}
+}
+
+// TestNoDescriptors sees that accepting goes on when the process has run out of
+// descriptors and gets some again: that of clients, and of expected connections.
+func TestNoDescriptors(t *testing.T) {
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			f, made := expecting(&Expectation{To: addrPort(t, serve(t, echo))})
+			g := startGateway(t, gatewayConfig(backend, serve(t, echo), f))
+			parent := g.primary(t)
+			must(io.ReadFull(parent, make([]byte, 1)))(t)
+			to := []netip.AddrPort{g.ListenAddress("in").AddrPort, (<-made).Address()}
+			var clients []*os.File
+			for range to {
+				fd := must(unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0))(t)
+				client := os.NewFile(uintptr(fd), "client")
+				t.Cleanup(func() { client.Close() })
+				clients = append(clients, client)
+			}
+			giveBack := exhaust(t)
+			for i, a := range to {
+				check(t, unix.Connect(int(clients[i].Fd()), &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}))
+			}
+			eventually(t, "accepting fails", func() bool {
+				return g.log.has("msg=accept") && g.log.has(`error="accept: too many open files"`)
+			})
+			giveBack()
+			for _, client := range clients {
+				c := must(net.FileConn(client))(t)
+				check(t, c.SetDeadline(time.Now().Add(patience)))
+				if got, err := exchange(c, []byte("x")); err != nil || string(got) != "x" {
+					t.Errorf("got %q, %v", got, err)
+				}
+				c.Close()
+			}
+		})
+	}
+}

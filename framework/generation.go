@@ -1,0 +1,261 @@
+package framework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"fwx/framework/completion"
+	"fwx/framework/strict"
+	"fwx/framework/wire/coding"
+)
+
+// generation is a configuration in force, with everything that was made from it.
+// A connection keeps the generation that it began with. What is fixed here never
+// changes, so that all workers may look at it.
+type generation struct {
+	fw        *Firewall
+	number    int
+	config    Config
+	upstreams []*upstream
+	filters   []*filter
+	listeners []*listener
+
+	listenerTLS []*listenerTLS // as config.Listeners; nil: no TLS
+	upstreamTLS []*upstreamTLS
+
+	opened []*acceptor // by prepare
+	begun  []*filter   // by prepare
+
+	users   atomic.Int64  // connections, and one more for being the current generation
+	drained chan struct{} // closed when there are none
+}
+
+// newGeneration checks a configuration and makes a generation from it, which takes
+// over what is the same in the current one; nil: there is none. It opens and starts
+// nothing. All that is wrong with the configuration is one error.
+func newGeneration(fw *Firewall, config Config, current *generation) (*generation, error) {
+	config.Upstreams, config.Filters, config.Listeners = slices.Clone(config.Upstreams), slices.Clone(config.Filters), slices.Clone(config.Listeners)
+	config.Codings = coding.Standard().With(config.Codings)
+	g := &generation{fw: fw, number: 1, config: config, drained: make(chan struct{})}
+	g.users.Store(1)
+	mistakes := slices.Clone(config.mistakes)
+	g.config.check(&mistakes)
+	if current != nil {
+		g.number = current.number + 1
+		g.config.checkChange(&current.config, &mistakes)
+	} else {
+		fw.store = g.config.makeStore(&mistakes)
+	}
+	g.makeFilters(&mistakes)
+	g.makeTLS(current, &mistakes)
+	if err := mistakes.Err(); err != nil {
+		return nil, err
+	}
+	g.connectParts()
+	if current != nil {
+		g.inheritFilters(current)
+		g.inheritSockets(current)
+	}
+	g.makeServers(current)
+	return g, nil
+}
+
+func (g *generation) makeFilters(mistakes *strict.Errors) {
+	for _, fc := range g.config.Filters {
+		if fc.Dir == "" {
+			fc.Dir = g.config.Dir
+		}
+		f := &filter{config: fc}
+		var err error
+		if fc.Filter != nil {
+			f.instance, err = g.given(fc)
+		} else {
+			f.instance = &instance{}
+			f.instance.Filter, err = g.fw.registry.make(fc)
+		}
+		mistakes.Add(err)
+		g.filters = append(g.filters, f)
+	}
+}
+
+// given returns the instance of a filter that a host program has given. It may be
+// there already: in this generation by another name, or in the current one.
+func (g *generation) given(fc FilterConfig) (*instance, error) {
+	all := append(slices.Clone(g.fw.generations), g)
+	for i, other := range slices.Backward(all) {
+		for _, f := range other.filters {
+			switch {
+			case !f.is(fc.Filter):
+			case f.begun && i < len(all)-2:
+				return nil, fmt.Errorf("filter %q: the same Filter was replaced before and still has connections: give a new one", fc.Name)
+			default:
+				return f.instance, nil
+			}
+		}
+	}
+	return &instance{Filter: fc.Filter}, nil
+}
+
+// connectParts gives each listener its upstream and filters.
+func (g *generation) connectParts() {
+	for i, uc := range g.config.Upstreams {
+		g.upstreams = append(g.upstreams, &upstream{config: uc, tls: g.upstreamTLS[i], header: uc.hashHeader()})
+	}
+	for i, lc := range g.config.Listeners {
+		l := &listener{generation: g, config: lc, upstream: g.upstreams[g.config.upstream(lc.Upstream)], tls: g.listenerTLS[i]}
+		for _, name := range lc.Filters {
+			f := g.filter(name)
+			f.used = true
+			l.filters = append(l.filters, f)
+		}
+		if lc.Protocol == protocolHTTP {
+			l.http = &filter{instance: &instance{}, config: FilterConfig{Name: protocolHTTP}}
+			for _, rc := range lc.Routes {
+				l.routes = append(l.routes, g.makeRoute(rc))
+			}
+		}
+		g.listeners = append(g.listeners, l)
+	}
+}
+
+// filter returns the filter of a name; nil if there is none.
+func (g *generation) filter(name string) *filter {
+	i := slices.IndexFunc(g.filters, func(f *filter) bool { return f.config.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return g.filters[i]
+}
+
+// has reports whether a filter is one of the generation's.
+func (g *generation) has(i *instance) bool {
+	return slices.ContainsFunc(g.filters, func(f *filter) bool { return f.instance == i })
+}
+
+// accepts reports whether an acceptor is that of a listener of the generation.
+func (g *generation) accepts(a *acceptor) bool {
+	return slices.ContainsFunc(g.listeners, func(l *listener) bool { return l.acceptor == a })
+}
+
+// prepare opens and starts what the generation needs and does not have yet, up to
+// accepting the first connection. After an error discard ends what was begun.
+func (g *generation) prepare(ctx context.Context) error {
+	if err := g.makeMetrics(); err != nil {
+		return err
+	}
+	for _, l := range g.listeners {
+		if err := l.makeSpool(); err != nil {
+			return err
+		}
+	}
+	if err := g.resolve(ctx); err != nil {
+		return err
+	}
+	if err := g.openListeners(); err != nil {
+		return err
+	}
+	return g.initFilters(ctx)
+}
+
+func (g *generation) openListeners() error {
+	workers := g.fw.port.Workers()
+	for i, l := range g.listeners {
+		if l.acceptor != nil { // that of the generation before
+			continue
+		}
+		if err := l.open(workers[i%len(workers)]); err != nil {
+			return err
+		}
+		g.opened = append(g.opened, l.acceptor)
+	}
+	return nil
+}
+
+func (g *generation) initFilters(ctx context.Context) error {
+	for _, f := range g.filters {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		begun, err := f.init(g.fw)
+		if begun {
+			g.begun = append(g.begun, f)
+		}
+		if err != nil {
+			return fmt.Errorf("filter %q: %w", f.config.Name, err)
+		}
+	}
+	return nil
+}
+
+// discard ends what prepare has begun.
+func (g *generation) discard(ctx context.Context) error {
+	for _, a := range g.opened {
+		a.close()
+	}
+	return g.shutdown(ctx, g.begun)
+}
+
+// shutdown calls FilterShutdown of filters in the reverse of their order.
+func (g *generation) shutdown(ctx context.Context, filters []*filter) error {
+	var errs []error
+	for _, f := range slices.Backward(filters) {
+		errs = append(errs, f.shutdown(ctx, g.fw))
+	}
+	return errors.Join(errs...)
+}
+
+// begin makes the generation the one that new connections begin with.
+func (g *generation) begin() {
+	for _, f := range g.filters {
+		f.uses++
+	}
+	fw := g.fw
+	fw.limit.Store(g.config.Service.limit())
+	g.beginServers()
+	before := fw.current.Swap(g)
+	for _, l := range g.listeners {
+		if !before.accepts(l.acceptor) || before == g {
+			fw.logger.Info("listening", "listener", l.config.Name, "address", l.address.Load().String(),
+				"protocol", l.config.Protocol, "upstream", l.config.Upstream, "filters", l.config.Filters)
+		}
+		l.acceptor.serve(l)
+	}
+}
+
+// end ends the filters that no other generation has. No connection has them any more.
+func (g *generation) end(ctx context.Context) error {
+	var last []*filter
+	for _, f := range g.filters {
+		if f.uses--; f.uses == 0 {
+			last = append(last, f)
+		}
+	}
+	return g.shutdown(ctx, last)
+}
+
+// count takes the place of a connection, which will live on a worker; false if all
+// are taken.
+func (g *generation) count(w *completion.Worker) bool {
+	if !g.fw.count(w) {
+		return false
+	}
+	g.users.Add(1)
+	return true
+}
+
+// uncount gives it back.
+func (g *generation) uncount(w *completion.Worker) {
+	g.fw.uncount(w)
+	g.leave()
+}
+
+// leave is for one user less; with the last one the generation has drained.
+func (g *generation) leave() {
+	if g.users.Add(-1) == 0 {
+		close(g.drained)
+		g.fw.ending.Go(func() { g.fw.bury(g) })
+	}
+}

@@ -1,0 +1,266 @@
+package framework
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"fwx/framework/completion"
+	"fwx/framework/tlsstream"
+	"fwx/framework/wire/clienthello"
+)
+
+// greeting is the beginning of a connection on a listener with TLS: the client's hello
+// is received and told to the filters; then the handshake is made, or the connection
+// passed through.
+type greeting struct {
+	parser     *clienthello.Parser // nil: the hello is not needed any more
+	recv, send *completion.Overlapped
+	mode       string
+	info       TLSInfo
+	stream     *tlsstream.Stream // since the handshake began
+	queued     bool              // for one
+	sent       func()            // what comes behind the alert that is being sent
+}
+
+var (
+	errHelloMissing = errors.New("the client has sent no ClientHello within the handshake_timeout")
+	errHandshake    = errors.New("it was not done within the handshake_timeout")
+)
+
+// greet receives the client's hello.
+func (c *Connection) greet() {
+	settings := c.listener.config.TLS
+	g := &greeting{parser: &clienthello.Parser{}, mode: settings.Mode}
+	g.recv, g.send = c.worker.CreateOverlapped(), c.worker.CreateOverlapped()
+	c.greeting = g
+	err := errors.Join(g.recv.SetNotificationInterface((*greeted)(c), nil), g.send.SetNotificationInterface((*refused)(c), nil))
+	if err != nil {
+		c.fail(err.Error())
+		return
+	}
+	c.phase = phaseGreeting
+	c.limit.Reset(settings.HandshakeTimeout)
+	c.awaitHello()
+}
+
+func (c *Connection) awaitHello() {
+	if err := c.internal.Recv(c.greeting.recv); err != nil {
+		c.fail(fmt.Sprintf("TLS: receive: %v", err))
+	}
+}
+
+// greeted is a connection as the notification of a receive of the hello.
+type greeted Connection
+
+// CompleteAsyncIO takes a piece of the hello.
+func (n *greeted) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.Overlapped, _ any) {
+	c := (*Connection)(n)
+	b := o.TakeBuffer()
+	switch {
+	case c.Ended():
+	case err != nil:
+		c.broke(fmt.Errorf("TLS: receive: %w", err))
+	case bytes == 0:
+		c.broke(errors.New("TLS: the client left before its ClientHello was there"))
+	default:
+		c.hear(b.Bytes())
+	}
+	if b != nil {
+		b.Release()
+	}
+	c.ending()
+}
+
+// hear takes a piece of the hello; when it is whole the filters are told.
+func (c *Connection) hear(piece []byte) {
+	g := c.greeting
+	done, err := g.parser.Parse(piece)
+	var mistake *clienthello.Error
+	switch {
+	case errors.As(err, &mistake):
+		c.refuse(mistake.Alert, func() { c.failHandshake("TLS: " + err.Error()) })
+	case done:
+		c.limit.Stop()
+		c.phase = phaseEvents
+		hello := *g.parser.Hello() // the parser has much more
+		g.info.Hello = &hello
+		c.raise(ClientHello)
+	default:
+		c.awaitHello()
+	}
+}
+
+// refuse answers the hello by an alert, and then goes on with what ends the connection.
+func (c *Connection) refuse(alert clienthello.Alert, then func()) {
+	g := c.greeting
+	record := alert.Record()
+	if record == nil {
+		then()
+		return
+	}
+	g.sent = then
+	c.phase = phaseGreeting
+	c.limit.Reset(lastWords)
+	if err := c.internal.Send(g.send, record); err != nil {
+		then()
+	}
+}
+
+// refused is a connection as the notification of the alert that refuses its hello.
+type refused Connection
+
+// CompleteAsyncIO ends the connection. Whether the alert has arrived does not matter.
+func (n *refused) CompleteAsyncIO(bool, int, error, *completion.Overlapped, any) {
+	c := (*Connection)(n)
+	if !c.Ended() {
+		c.greeting.sent()
+	}
+	c.ending()
+}
+
+// failHandshake ends the connection because TLS with the client failed. The sockets are
+// closed without a reset, which could overtake the alert that says why.
+func (c *Connection) failHandshake(reason string) {
+	c.listener.tls.handshakes[handshakeFailed].Add(c.worker.Index(), 1)
+	c.failed(reason)
+	c.end(false)
+}
+
+// greetingOver goes on when the filters have been told of the hello.
+func (c *Connection) greetingOver() {
+	g := c.greeting
+	g.recv, g.send = nil, nil
+	if g.mode == TLSPassThrough {
+		c.listener.tls.handshakes[handshakePassed].Add(c.worker.Index(), 1)
+		c.proceed()
+		return
+	}
+	c.phase = phaseGreeting
+	c.limit.Reset(c.listener.config.TLS.HandshakeTimeout)
+	c.shake()
+}
+
+// early returns what was received before a connection is passed through, once.
+func (c *Connection) early() []byte {
+	if c.greeting == nil || c.greeting.mode != TLSPassThrough || c.greeting.parser == nil {
+		return nil
+	}
+	data := c.greeting.parser.Received()
+	c.greeting.parser = nil
+	return data
+}
+
+// shake begins the handshake, if the worker does not have too many already.
+func (c *Connection) shake() {
+	if !c.load().handshakes.enter(c) {
+		return // its turn comes
+	}
+	g := c.greeting
+	g.queued = false
+	received := g.parser.Received()
+	g.parser = nil
+	socket, _ := c.internal.(*completion.Socket)
+	stream, err := tlsstream.Server(socket, c.listener.tls.config(), received, c.shaken)
+	if err != nil {
+		c.leaveHandshake()
+		c.fail(fmt.Sprintf("TLS: %v", err))
+		return
+	}
+	g.stream, c.internal = stream, stream
+}
+
+// shaken is told the end of the handshake.
+func (c *Connection) shaken(err error) {
+	c.leaveHandshake()
+	switch {
+	case c.Ended():
+	case err != nil:
+		c.failHandshake("TLS handshake with the client: " + explained(err).Error())
+	default:
+		state := c.greeting.stream.ConnectionState()
+		c.greeting.info.agreed(state)
+		c.listener.tls.handshakes[resultOf(state)].Add(c.worker.Index(), 1)
+		c.limit.Stop()
+		c.phase = phaseEvents
+		c.proceed()
+	}
+	c.ending()
+}
+
+// greetingTimedOut ends a greeting that takes too long.
+func (c *Connection) greetingTimedOut() {
+	switch g := c.greeting; {
+	case g.sent != nil:
+		g.sent()
+	case g.stream != nil:
+		g.stream.Abort(errHandshake)
+	case g.queued:
+		c.failHandshake("TLS: there are too many handshakes: this one's turn did not come within the handshake_timeout")
+	default:
+		c.failHandshake("TLS: " + errHelloMissing.Error())
+	}
+}
+
+// busy reports whether something of the greeting is in flight.
+func (g *greeting) busy() bool {
+	return g != nil && g.recv != nil && (g.recv.InFlight() || g.send.InFlight() || g.stream != nil && g.stream.Shaking())
+}
+
+// maxHandshakes bounds the handshakes with clients that a worker has at a time; each
+// takes a goroutine.
+const maxHandshakes = 1024
+
+// handshakes is the handshakes with clients of a worker.
+type handshakes struct {
+	running int
+	waiting []*Connection // for their turn
+}
+
+// enter reports whether a connection may begin its handshake; else it waits.
+func (h *handshakes) enter(c *Connection) bool {
+	if h.running >= maxHandshakes {
+		c.greeting.queued = true
+		h.waiting = append(h.waiting, c)
+		return false
+	}
+	h.running++
+	return true
+}
+
+// leaveHandshake lets the next one begin.
+func (c *Connection) leaveHandshake() {
+	h := &c.load().handshakes
+	h.running--
+	for len(h.waiting) > 0 {
+		next := h.waiting[0]
+		h.waiting[0] = nil // the array lives on
+		h.waiting = h.waiting[1:]
+		if !next.Ended() {
+			next.shake()
+			return
+		}
+	}
+}
+
+// explained says in plain words what crypto/tls says in its own.
+func explained(err error) error {
+	var alert tls.AlertError
+	var wrongPeer tls.RecordHeaderError
+	var unknown x509.UnknownAuthorityError
+	var remote *net.OpError
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the peer left in the midst of it")
+	case errors.As(err, &wrongPeer):
+		return fmt.Errorf("the peer does not speak TLS: %w", err)
+	case errors.As(err, &unknown):
+		return fmt.Errorf("%w (its issuer is not one of those that are trusted here)", err)
+	case errors.As(err, &alert), errors.As(err, &remote) && remote.Op == "remote error":
+		return fmt.Errorf("the peer refuses it: %w", err)
+	}
+	return err
+}

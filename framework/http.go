@@ -1,0 +1,467 @@
+package framework
+
+import (
+	"errors"
+	"time"
+
+	"fwx/framework/completion"
+	"fwx/framework/wire/websocket"
+)
+
+// httpConn is a connection of a listener with protocol "http": the emulator of its
+// server. What the client sends comes to it through the connection's data filters; it
+// takes requests from it, one after the other, and has each carried out by an Exchange.
+// What it answers goes back through the data filters.
+//
+// The client is read from only as fast as its requests go on: what has been received
+// and cannot be taken yet keeps the flow held.
+type httpConn struct {
+	c       *Connection
+	w       *httpWorker
+	config  *HTTPConfig
+	filters []httpLink
+
+	x          *Exchange     // whose request is received or answered; nil: the connection waits for one
+	rest       []byte        // received and not taken yet
+	taking     bool          // take runs
+	postponed  bool          // it will be gone on
+	chunkInUse bool          // a part of the chunk is on its way to a server
+	chunkHeld  bool          // a filter keeps a part of it
+	held       bool          // the flow waits until rest has been taken
+	heldAt     time.Duration // since when
+	ended      bool          // the client sends no more
+	out        []byte        // for the client
+	flying     []byte        // and on its way
+	sending    bool          // something is on its way to the client
+	closing    bool          // no more requests are taken
+	shut       bool          // the end has been sent
+	detached   bool
+
+	timer    *completion.Timer
+	wait     httpWait
+	deadline time.Duration // of wait
+	armed    time.Duration // when the timer fires; 0: never
+	since    time.Duration // when the wait began
+	budget   time.Duration // what is left of the body's time
+
+	client, scheme, forwarding string // what is told of the client, made once
+}
+
+// httpWait is what a connection waits for.
+type httpWait uint8
+
+const (
+	waitRequest httpWait = iota // the next one
+	waitHead                    // the rest of a request's head
+	waitBody                    // more of a request's body
+	waitConnect                 // a server to be connected
+	waitServer                  // the server to take or to answer
+	waitDisk                    // a file to be read or written
+	waitFilter                  // a filter; it has no limit
+	waitTunnel                  // either side; it has no limit but the connection's own
+	waitClose                   // the client to close, too
+)
+
+// lingering is how long a client may take to see the end of the connection.
+const lingering = 2 * time.Second
+
+// maxOut bounds what is gathered for one side before it is sent.
+const maxOut = 64 << 10
+
+// emulateHTTP makes the gateway speak HTTP with the client.
+func (c *Connection) emulateHTTP() {
+	h := &httpConn{c: c, w: c.fw.http(c.worker), config: c.listener.config.HTTP, filters: c.httpFilters}
+	h.timer = c.worker.NewTimer(h.expire)
+	c.emulation = &emulation{c: c, emulator: h, owner: c.listener.http}
+	c.chain = append(c.chain, dataLink{filter: c.emulation, owner: c.listener.http, class: classEmulator})
+	h.await(waitRequest)
+}
+
+// httpConn returns what speaks HTTP with the client; nil if nothing does.
+func (c *Connection) httpConn() *httpConn {
+	if c.emulation == nil {
+		return nil
+	}
+	h, _ := c.emulation.emulator.(*httpConn)
+	return h
+}
+
+// Data takes what the client has sent.
+func (h *httpConn) Data(_ *Connection, chunk []byte) Verdict {
+	h.rest = chunk
+	if h.wait == waitBody {
+		h.credit(len(chunk))
+	}
+	h.take()
+	if h.taken() {
+		return Pass
+	}
+	h.held, h.heldAt = true, h.w.worker.Now()
+	return Hold
+}
+
+// taken reports whether nothing refers to the chunk any more.
+func (h *httpConn) taken() bool {
+	return len(h.rest) == 0 && !h.chunkInUse && !h.chunkHeld && !h.pending()
+}
+
+// pending reports whether there may be more content of a request in what has been taken.
+func (h *httpConn) pending() bool { return h.x != nil && h.x.requestBody.pending() }
+
+// End notes that the client sends no more. What it has asked for is still answered.
+func (h *httpConn) End(*Connection) {
+	h.ended = true
+	switch x := h.x; {
+	case x == nil, h.closing:
+		h.closing = true
+	case x.tunnel:
+		x.endTunnel()
+	case x.requestState == requestHead || !x.requestBody.Done():
+		x.clientBroke("the client ended its request before it was complete")
+	}
+	h.proceed()
+}
+
+// MaySend goes on when what was sent is on its way.
+func (h *httpConn) MaySend(*Connection) {
+	if h.sending {
+		h.sending = false
+		h.flying = h.w.giveBack(h.flying)
+	}
+	h.goOn()
+}
+
+// goOn goes on in both directions.
+func (h *httpConn) goOn() {
+	if h.x != nil {
+		h.x.receive()
+	}
+	h.proceed()
+}
+
+// later goes on when others have had their turn.
+func (h *httpConn) later() {
+	if h.postponed {
+		return
+	}
+	h.postponed = true
+	_ = h.w.worker.Post(func() { // closed: the connection ends, too
+		h.postponed = false
+		h.goOn()
+	})
+}
+
+// Detach ends what the connection has going on.
+func (h *httpConn) Detach() {
+	h.detached, h.closing = true, true
+	h.timer.Stop()
+	if h.x != nil {
+		h.x.abandon()
+	}
+	for i := range h.filters {
+		if d, ok := h.filters[i].filter.(Detacher); ok {
+			h.c.guard(h.filters[i].owner, d.Detach)
+		}
+	}
+	h.letGo()
+}
+
+// proceed goes on with what has been received, and is called after whatever it may have
+// waited for.
+func (h *httpConn) proceed() {
+	h.take()
+	h.letGo()
+}
+
+// letGo receives again when everything received has been taken.
+func (h *httpConn) letGo() {
+	if h.detached {
+		h.rest = nil
+	}
+	if h.held && h.taken() && !h.taking {
+		h.held = false
+		_ = h.c.Resume(Upstream, Pass) // it is held
+	}
+}
+
+// take takes from what has been received what can be taken, and sends what came of it.
+func (h *httpConn) take() {
+	if h.taking || h.detached {
+		return
+	}
+	h.taking = true
+	if h.x != nil {
+		h.x.requestBody.decoded = 0
+	}
+	for h.takeSome() {
+	}
+	h.taking = false
+	if h.x != nil && h.x.server != nil {
+		h.x.server.flush()
+	}
+	if h.x != nil && h.wait == waitBody { // it may not be the client who keeps anybody waiting
+		switch x := h.x; {
+		case x.spool != nil && x.spool.busy():
+			h.await(waitDisk)
+		case x.server != nil && x.server.sending:
+			h.await(waitServer)
+		}
+	}
+	h.flush()
+}
+
+// takeSome takes a part of what has been received; false if there is none or it must
+// wait.
+func (h *httpConn) takeSome() bool {
+	switch x := h.x; {
+	case len(h.rest) == 0 && !h.pending() || h.chunkInUse || h.c.Ended():
+		return false
+	case h.closing:
+		h.rest = nil
+		return false
+	case x == nil:
+		if h.sending || len(h.out) > 0 {
+			return false // the answer before goes first
+		}
+		h.x = h.w.exchange(h)
+		h.await(waitHead)
+		return true
+	case x.requestState == requestHead:
+		return x.takeHead()
+	case x.tunnel:
+		return x.takeTunnel()
+	case x.file != nil && x.requestState < requestComplete: // the connection ends behind the answer
+		h.rest = nil
+		return false
+	case x.requestState == requestBody:
+		return x.takeBody()
+	default:
+		return false // what follows is the next request
+	}
+}
+
+// write puts data behind what is to be sent to the client.
+func (h *httpConn) write(data []byte) {
+	h.room()
+	h.out = append(h.out, data...)
+}
+
+// room makes out usable.
+func (h *httpConn) room() {
+	if h.out == nil {
+		h.out = h.w.buffer()
+	}
+}
+
+// flush sends what has been gathered for the client, unless something is on its way.
+func (h *httpConn) flush() {
+	switch {
+	case h.sending || h.c.Ended():
+	case len(h.out) > 0:
+		h.flying, h.out = h.out, nil
+		h.offer(h.flying, nil)
+	case h.closing && h.x == nil:
+		h.end()
+	}
+}
+
+// offer sends data, which may be in a buffer that is given away with it.
+func (h *httpConn) offer(data []byte, b *completion.Buffer) {
+	h.sending = true
+	h.c.emulation.offer(data, b)
+}
+
+// end sends the end of the stream. What the client still sends is thrown away for a
+// while, so that it is not reset before it has read the answer.
+func (h *httpConn) end() {
+	if h.shut || h.detached {
+		return
+	}
+	h.shut = true
+	h.await(waitClose)
+	_ = h.c.CloseSend() // an error means that the connection ends
+}
+
+// leaving reports whether the connection should end with its next response: the service
+// ends, or the configuration has been replaced.
+func (h *httpConn) leaving() bool {
+	return h.c.fw.closing.Load() || h.c.fw.current.Load() != h.c.listener.generation
+}
+
+// leave ends the connection if it waits for a request, or is a WebSocket that can be told.
+func (h *httpConn) leave() {
+	switch {
+	case h.x == nil:
+		h.closing = true
+		h.proceed()
+	case h.x.socket != nil:
+		h.x.closeSocket(websocket.CodeGoingAway, "", "")
+	}
+}
+
+// next goes on behind an exchange. Whoever has called sends what is left.
+func (h *httpConn) next(keepAlive bool) {
+	h.x = nil
+	if !keepAlive || h.ended || h.leaving() {
+		h.closing = true
+		return
+	}
+	h.await(waitRequest)
+}
+
+// await sets what the connection waits for. The timer is only touched if it would fire
+// too late; one that fires too early looks and comes again.
+func (h *httpConn) await(wait httpWait) {
+	h.wait, h.since = wait, h.w.worker.Now()
+	limit := h.limit(wait)
+	if limit == 0 || h.detached {
+		h.deadline = 0
+		return
+	}
+	h.deadline = h.since + limit
+	if h.armed == 0 || h.armed > h.deadline {
+		h.armed = h.deadline
+		h.timer.Reset(limit)
+	}
+}
+
+// limit returns how long a wait may last; 0: for ever.
+func (h *httpConn) limit(wait httpWait) time.Duration {
+	switch wait {
+	case waitRequest:
+		return h.config.KeepAlive
+	case waitHead:
+		return h.config.HeaderTimeout
+	case waitBody:
+		return h.budget
+	case waitConnect:
+		return h.x.upstream.config.ConnectTimeout
+	case waitServer, waitDisk:
+		return h.config.ResponseTimeout
+	case waitClose:
+		return lingering
+	case waitFilter, waitTunnel:
+	}
+	return 0
+}
+
+// credit gives the client time for a part of its body that it has sent.
+func (h *httpConn) credit(bytes int) {
+	now := h.w.worker.Now()
+	h.budget -= now - h.since
+	h.budget = min(h.config.BodyTimeout, h.budget+time.Duration(bytes)*time.Second/time.Duration(h.config.BodyRate))
+	h.since, h.deadline = now, now+h.budget
+}
+
+// expire is called by the timer.
+func (h *httpConn) expire() {
+	h.armed = 0
+	if h.deadline == 0 || h.c.Ended() {
+		return
+	}
+	defer h.x.rescue()
+	if left := h.deadline - h.w.worker.Now(); left > 0 {
+		h.armed = h.deadline
+		h.timer.Reset(left)
+		return
+	}
+	switch h.wait {
+	case waitRequest:
+		h.closing = true
+	case waitClose:
+		h.c.Close()
+	case waitHead:
+		h.x.timedOut(408, "the head of the request took too long")
+	case waitBody:
+		h.x.timedOut(408, "the body of the request came too slowly")
+	case waitConnect:
+		h.x.connectTimedOut()
+	case waitServer:
+		if h.sending { // it is the client who keeps the server waiting
+			h.await(waitServer)
+			return
+		}
+		if h.x.place != nil {
+			h.x.place.Report(errSilent)
+		}
+		h.x.timedOut(504, errSilent.Error())
+	case waitDisk:
+		if h.sending { // it is the client who keeps the disk waiting
+			h.await(waitDisk)
+			return
+		}
+		h.x.timedOut(504, "the disk took too long")
+	case waitFilter, waitTunnel:
+	}
+	h.proceed()
+}
+
+var errSilent = errors.New("the server took too long")
+
+// httpWorker is what the HTTP connections of a worker share.
+type httpWorker struct {
+	fw     *Firewall
+	worker *completion.Worker
+	lastID uint64
+
+	idle    map[serverKey][]*httpServer // connections to servers that nobody uses, the latest last
+	sweeper *completion.Timer           // ends those that nobody has used for long
+
+	scratch   []byte      // for whoever needs it for a moment
+	buffers   [][]byte    // unused ones
+	exchanges []*Exchange // unused ones
+	pieces    [][]byte    // unused ones
+
+	inflater websocket.Inflater // of messages
+	deflater websocket.Deflater
+}
+
+// maxSpare bounds what a worker keeps for the next who needs it.
+const maxSpare = 256
+
+// http returns what the HTTP connections of a worker share. It is called on it.
+func (fw *Firewall) http(w *completion.Worker) *httpWorker {
+	load := &fw.live[w.Index()]
+	if load.http == nil {
+		load.http = newHTTPWorker(fw, w)
+	}
+	return load.http
+}
+
+// buffer returns an empty buffer to gather in.
+func (w *httpWorker) buffer() []byte {
+	if n := len(w.buffers); n > 0 {
+		b := w.buffers[n-1]
+		w.buffers = w.buffers[:n-1]
+		return b
+	}
+	return make([]byte, 0, 2<<10)
+}
+
+// giveBack takes a buffer back, and returns nil in its place.
+func (w *httpWorker) giveBack(b []byte) []byte {
+	if cap(b) > 0 && cap(b) <= 2*maxOut && len(w.buffers) < maxSpare {
+		w.buffers = append(w.buffers, b[:0])
+	}
+	return nil
+}
+
+// exchange returns an exchange for the next request of a connection.
+func (w *httpWorker) exchange(h *httpConn) *Exchange {
+	var x *Exchange
+	if n := len(w.exchanges); n > 0 {
+		x = w.exchanges[n-1]
+		w.exchanges = w.exchanges[:n-1]
+	} else {
+		x = new(Exchange)
+	}
+	x.begin(h)
+	return x
+}
+
+// retire takes an exchange back that is over.
+func (w *httpWorker) retire(x *Exchange) {
+	if len(w.exchanges) < maxSpare {
+		w.exchanges = append(w.exchanges, x)
+	}
+}

@@ -1,0 +1,246 @@
+package framework
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"fwx/framework/strict"
+	"fwx/framework/wire/http1"
+)
+
+// HTTPConfig is how a listener with protocol "http" speaks with its clients.
+type HTTPConfig struct {
+	// HeaderTimeout bounds the time in which a client sends the head of a request, from
+	// its first byte to its last; 0 means 10 s.
+	HeaderTimeout time.Duration `toml:"header_timeout"`
+	// BodyTimeout bounds how long a client may keep its body from making progress:
+	// each BodyRate bytes give it a second more. 0 means 20 s.
+	BodyTimeout time.Duration `toml:"body_timeout"`
+	// BodyRate is the least rate in bytes a second at which a client may send a body
+	// for ever; 0 means 500.
+	BodyRate int `toml:"body_rate"`
+	// ResponseTimeout bounds how long a server may be silent when it is its turn: until
+	// its answer begins, and between two pieces of it. 0 means 60 s.
+	ResponseTimeout time.Duration `toml:"response_timeout"`
+	// KeepAlive is how long a connection without a request is kept; 0 means 60 s.
+	KeepAlive time.Duration `toml:"keep_alive"`
+	// MaxBody bounds the body of a request: beyond, 413. 0 means no bound.
+	MaxBody strict.Size `toml:"max_body"`
+	// MaxDecoded bounds the content of a body that filters want decoded: beyond, 413 for
+	// a request, 502 for a response. 0 means 64 MiB.
+	MaxDecoded strict.Size `toml:"max_decoded"`
+	// MaxMessage bounds a message of a WebSocket that filters see: beyond, it is closed
+	// with 1009. 0 means 1 MiB.
+	MaxMessage strict.Size `toml:"max_message"`
+	// MaxRequestLine, MaxHeader and MaxFields bound the head of a request: beyond, 414
+	// or 431. 0 means 16 KiB, 64 KiB and 128. They hold for answers, too.
+	MaxRequestLine strict.Size `toml:"max_request_line"`
+	MaxHeader      strict.Size `toml:"max_header"`
+	MaxFields      int         `toml:"max_fields"`
+	// Forwarded says what becomes of the fields that tell the server of the client
+	// (X-Forwarded-For, -Host and -Proto, and Forwarded): "replace", which is what an
+	// empty string means, puts the gateway's own in place of those received, "append"
+	// puts it behind them, "off" leaves them alone.
+	Forwarded string `toml:"forwarded"`
+	// AccessLog logs each request in one line.
+	AccessLog bool `toml:"access_log"`
+
+	// Spool is where bodies wait that are too long for memory.
+	Spool SpoolConfig `toml:"spool"`
+
+	limits http1.Limits
+}
+
+// withoutTable returns the settings without where they stand in a file.
+func (h *HTTPConfig) withoutTable() *HTTPConfig {
+	if h == nil {
+		return nil
+	}
+	c := *h
+	c.Spool.Table = strict.Table{}
+	return &c
+}
+
+// The values of HTTPConfig.Forwarded.
+const (
+	ForwardedReplace = "replace"
+	ForwardedAppend  = "append"
+	ForwardedOff     = "off"
+)
+
+// RouteConfig says where some requests of a listener with protocol "http" go. The first
+// route that fits a request is taken; what fits none goes to the listener's upstream.
+type RouteConfig struct {
+	// Host is the host that the request is for, without its port: "example.com", or
+	// "*.example.com" for all below it. Empty: any.
+	Host string `toml:"host"`
+	// Path is what the path begins with, after %-encoding and dots have been resolved.
+	// Empty: any.
+	Path string `toml:"path"`
+	// Methods are the methods; none: any.
+	Methods []string `toml:"methods"`
+
+	// Upstream is the name of the upstream that the requests go to; empty: the listener's.
+	Upstream string `toml:"upstream"`
+	// Redirect answers with a redirection to it. "{path}" in it stands for the path and
+	// the query, "{host}" for the host without its port.
+	Redirect string `toml:"redirect"`
+	// Status is that of the redirection or the answer; 0 means 302 or 200.
+	Status int `toml:"status"`
+	// Body is the answer, and Type its Content-Type.
+	Body string `toml:"body"`
+	Type string `toml:"type"`
+
+	// Request and Response change the fields of the request and the response.
+	Request  FieldsConfig `toml:"request_fields"`
+	Response FieldsConfig `toml:"response_fields"`
+
+	Table strict.Table `toml:"."`
+}
+
+// FieldsConfig is a change of the fields of a message, in the order remove, set, add.
+type FieldsConfig struct {
+	Remove []string          `toml:"remove"`
+	Set    map[string]string `toml:"set"`
+	Add    map[string]string `toml:"add"`
+}
+
+const (
+	defaultHeaderTimeout   = 10 * time.Second
+	defaultBodyTimeout     = 20 * time.Second
+	defaultBodyRate        = 500
+	defaultResponseTimeout = time.Minute
+	defaultKeepAlive       = time.Minute
+	defaultMaxMessage      = 1 << 20
+	defaultMaxDecoded      = 64 << 20
+)
+
+// checkHTTP reports what is wrong with the settings of a listener that concern HTTP.
+func checkHTTP(p part, l *ListenerConfig, upstreams names) {
+	if l.Protocol != protocolHTTP {
+		if l.HTTP != nil {
+			p.errorf("http", "is for a listener with protocol = %q", protocolHTTP)
+		}
+		if len(l.Routes) > 0 {
+			p.errorf("route", "is for a listener with protocol = %q", protocolHTTP)
+		}
+		return
+	}
+	h := HTTPConfig{}
+	if l.HTTP != nil {
+		h = *l.HTTP // the caller's stay as they are
+	}
+	l.HTTP = &h
+	h.check(p)
+	l.Routes = slices.Clone(l.Routes)
+	for i := range l.Routes {
+		r := &l.Routes[i]
+		r.check(part{p.mistakes, r.Table, fmt.Sprintf("%s: route %d", p.title, i+1)}, upstreams)
+	}
+}
+
+func (h *HTTPConfig) check(p part) {
+	p.duration("http.header_timeout", &h.HeaderTimeout, defaultHeaderTimeout)
+	p.duration("http.body_timeout", &h.BodyTimeout, defaultBodyTimeout)
+	p.duration("http.response_timeout", &h.ResponseTimeout, defaultResponseTimeout)
+	p.duration("http.keep_alive", &h.KeepAlive, defaultKeepAlive)
+	p.count("http.body_rate", h.BodyRate, maxCount)
+	if h.BodyRate == 0 {
+		h.BodyRate = defaultBodyRate
+	}
+	h.limits = http1.DefaultLimits
+	bound := func(key string, n, most int64, into *int) {
+		const least = 64
+		switch {
+		case n == 0:
+		case n < least || n > most:
+			p.errorf(key, "wants a number from %d to %d, not %d", least, most, n)
+		default:
+			*into = int(n)
+		}
+	}
+	bound("http.max_request_line", int64(h.MaxRequestLine), 1<<20, &h.limits.Line)
+	bound("http.max_header", int64(h.MaxHeader), 1<<20, &h.limits.Head)
+	message := defaultMaxMessage
+	bound("http.max_message", int64(h.MaxMessage), 64<<20, &message)
+	h.MaxMessage = strict.Size(message)
+	if h.MaxDecoded == 0 {
+		h.MaxDecoded = defaultMaxDecoded
+	}
+	h.Spool.check(part{p.mistakes, h.Spool.Table, p.title + ": http.spool"})
+	p.count("http.max_fields", h.MaxFields, 10_000)
+	if h.MaxFields > 0 {
+		h.limits.Fields = h.MaxFields
+	}
+	known := []string{ForwardedReplace, ForwardedAppend, ForwardedOff}
+	if h.Forwarded == "" {
+		h.Forwarded = ForwardedReplace
+	}
+	if !slices.Contains(known, h.Forwarded) {
+		p.errorf("http.forwarded", "%v", &UnknownNameError{What: "way with forwarded fields", Name: h.Forwarded, Known: known})
+	}
+}
+
+func (r *RouteConfig) check(p part, upstreams names) {
+	if r.Path != "" && r.Path[0] != '/' {
+		p.errorf("path", "%q: a path begins with /", r.Path)
+	}
+	if strings.ContainsAny(r.Host, ":/ ") || strings.Contains(strings.TrimPrefix(r.Host, "*."), "*") {
+		p.errorf("host", "%q: wants a host without a port, or *. and a domain", r.Host)
+	}
+	for i, m := range r.Methods {
+		if !http1.ValidName(m) {
+			p.errorf(fmt.Sprintf("methods[%d]", i), "%q is no method", m)
+		}
+	}
+	if r.Upstream != "" && !upstreams[r.Upstream] {
+		p.errorf("upstream", "there is no upstream %q%s", r.Upstream, strict.Suggest(r.Upstream, sortedKeys(upstreams)))
+	}
+	if r.Redirect != "" && !http1.ValidValue(r.Redirect) {
+		p.errorf("redirect", "has a control character")
+	}
+	answers := r.Status != 0 || r.Body != ""
+	switch {
+	case r.Upstream != "" && (r.Redirect != "" || answers):
+		p.errorf("upstream", "a route goes to an upstream, or redirects, or answers: not more than one of them")
+	case r.Redirect != "" && (r.Body != "" || r.Status != 0 && r.Status/100 != 3):
+		p.errorf("redirect", "a redirection has a status from 300 to 399 and no body")
+	case r.Redirect == "" && r.Status != 0 && (r.Status < 200 || r.Status > 599):
+		p.errorf("status", "wants a number from 200 to 599, not %d", r.Status)
+	}
+	if !http1.ValidValue(r.Type) {
+		p.errorf("type", "has a control character")
+	}
+	r.Request.check(p, "request_fields")
+	r.Response.check(p, "response_fields")
+}
+
+// reservedFields are those that the gateway writes itself.
+var reservedFields = []string{"Connection", "Content-Length", "Transfer-Encoding", "Host", "Upgrade", "Keep-Alive", "Te"}
+
+func (f *FieldsConfig) check(p part, key string) {
+	name := func(where, n string) {
+		switch {
+		case !http1.ValidName(n):
+			p.errorf(key+"."+where, "%q is no name of a field", n)
+		case slices.Contains(reservedFields, http.CanonicalHeaderKey(n)):
+			p.errorf(key+"."+where, "%q is a field that the gateway writes itself", n)
+		}
+	}
+	for _, n := range f.Remove {
+		name("remove", n)
+	}
+	values := func(where string, values map[string]string) {
+		for _, n := range sortedKeys(values) {
+			name(where, n)
+			if !http1.ValidValue(values[n]) {
+				p.errorf(key+"."+where+"."+n, "has a control character")
+			}
+		}
+	}
+	values("set", f.Set)
+	values("add", f.Add)
+}

@@ -1,0 +1,146 @@
+package framework
+
+import (
+	"bytes"
+	"encoding/json"
+	"html"
+	"strconv"
+
+	"fwx/framework/wire/http1"
+)
+
+// errorPage returns a page about an error for who has sent Accept, and its type.
+func errorPage(accept []byte, status int, id string) (page []byte, kind string) {
+	text := http1.StatusText(status)
+	if prefersJSON(accept) {
+		page, _ = json.Marshal(struct { // of strings and numbers
+			Status int    `json:"status"`
+			Error  string `json:"error"`
+			ID     string `json:"id"`
+		}{status, text, id})
+		return append(page, '\n'), "application/json"
+	}
+	code, text := strconv.Itoa(status), html.EscapeString(text)
+	return []byte("<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>" + code + " " + text + "</title></head>\n" +
+		"<body><h1>" + code + " " + text + "</h1><p>Request " + html.EscapeString(id) + "</p></body>\n</html>\n"), "text/html; charset=utf-8"
+}
+
+// prefersJSON reports whether an Accept weighs JSON above HTML (RFC 9110, section
+// 12.5.1), or the same and names it first.
+func prefersJSON(accept []byte) bool {
+	best, prefers := 0.0, false
+	for part := range bytes.SplitSeq(accept, []byte(",")) {
+		kind, parameters, _ := bytes.Cut(part, []byte(";"))
+		isJSON := bytes.Contains(kind, []byte("json"))
+		if !isJSON && !bytes.Contains(kind, []byte("text/html")) {
+			continue
+		}
+		if q := quality(parameters); q > best {
+			best, prefers = q, isJSON
+		}
+	}
+	return prefers
+}
+
+// quality returns the weight among the parameters of a media range, 1 without one.
+func quality(parameters []byte) float64 {
+	for parameter := range bytes.SplitSeq(parameters, []byte(";")) {
+		name, value, _ := bytes.Cut(parameter, []byte("="))
+		if bytes.EqualFold(bytes.TrimSpace(name), []byte("q")) {
+			q, err := strconv.ParseFloat(string(bytes.TrimSpace(value)), 64)
+			if err != nil {
+				return 0
+			}
+			return q
+		}
+	}
+	return 1
+}
+
+// fail answers the request with a page about an error. Once the response has begun it
+// is broken off instead.
+func (x *Exchange) fail(status int, reason string) {
+	if x.reason == "" {
+		x.reason = reason
+	}
+	if x.begun() {
+		x.broken(reason)
+		return
+	}
+	page, kind := errorPage(x.request.Get("accept"), status, string(x.id[:]))
+	x.respond(status, []Field{{"Content-Type", kind}, {"Cache-Control", "no-store"}}, page)
+}
+
+// rescue is deferred where the port calls: a panic of the gateway's own ends the exchange,
+// which may be nil, and nobody else's.
+func (x *Exchange) rescue() {
+	r := recover()
+	if r == nil {
+		return
+	}
+	if x == nil {
+		panic(r)
+	}
+	h := x.h
+	h.c.panicked(protocolHTTP, r)
+	defer func() {
+		if recover() != nil { // nothing can be said any more
+			h.c.Reset()
+		}
+	}()
+	h.taking = false
+	if x := h.x; x != nil {
+		x.keepAlive = false
+		x.fail(502, "the gateway panicked")
+	}
+	h.proceed()
+}
+
+// Field is a field of a message.
+type Field struct{ Name, Value string }
+
+// respond answers the request in the server's place.
+func (x *Exchange) respond(status int, fields []Field, body []byte) {
+	x.makeAnswer(status, fields)
+	method := x.request.Method()
+	if !x.response.Bodiless(method) || string(method) == "HEAD" {
+		x.response.Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	x.sendAnswer()
+	if !x.response.Bodiless(method) {
+		x.bytesDown += int64(len(body))
+		x.h.write(body)
+	}
+	x.finish()
+}
+
+// makeAnswer makes the head of an answer in the server's place.
+func (x *Exchange) makeAnswer(status int, fields []Field) {
+	x.dropServer()
+	x.downWhole.limit = 0 // it is not gathered
+	x.response.Make(status)
+	for _, f := range fields {
+		x.response.Add(f.Name, f.Value)
+	}
+	if x.route != nil {
+		applyChanges(&x.response.Header, x.route.response)
+	}
+}
+
+// sendAnswer puts it behind what is sent to the client.
+func (x *Exchange) sendAnswer() {
+	x.settleRequest()
+	x.responseState = responseContent
+	x.writeHead()
+}
+
+// settleRequest is for a request that is answered in the server's place. What is left of
+// its body is not waited for: the connection ends behind the answer.
+func (x *Exchange) settleRequest() {
+	if x.requestBody.Done() && x.requestState > requestHead {
+		x.requestState = requestComplete
+	} else {
+		x.requestState = min(x.requestState, requestHeld)
+		x.keepAlive = false
+	}
+}

@@ -1,0 +1,628 @@
+package framework
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"fwx/framework/balance"
+	"fwx/framework/completion"
+	"fwx/framework/wire/coding"
+	"fwx/framework/wire/http1"
+)
+
+// Exchange is a request and its response on a connection of a listener with protocol
+// "http". It lives on the connection's worker, and its methods are called there only,
+// from when the request's head is complete until the last filter has been told of the
+// response. Then it is used for another request.
+type Exchange struct {
+	serial       uint64 // changes with each use
+	request      http1.Request
+	requestBody  body
+	response     http1.Response
+	responseBody body
+	clean        []byte // the path, cleaned
+
+	progress
+}
+
+// progress is how far an exchange has come.
+type progress struct {
+	h       *httpConn
+	id      [16]byte
+	started time.Duration // the first byte of the request was received
+	over    bool
+
+	requestState requestState
+	route        *route
+	upstream     *upstream
+	server       *httpServer // nil: there is none, or not any more
+	address      completion.Address
+	place        *balance.Server   // has a place for the exchange; nil: none has
+	tried        []*balance.Server // in vain
+	retries      int               // how often the request has been sent again
+	lastErr      error             // why there was no server, or what the last one has failed with
+	deaf         bool              // the server takes nothing any more
+	chunkedUp    bool              // the request's body is sent on in chunks
+
+	responseState responseState
+	interims      int        // have come
+	chunkedDown   bool       // the response's body is sent on in chunks
+	keepAlive     bool       // the client's connection goes on behind it
+	tunnel        bool       // the connection has been upgraded
+	socket        *webSocket // to one whose messages filters see; nil: not to one
+
+	up, down           asking // the filters, in each direction
+	upWhole, downWhole whole
+	kept               *completion.Buffer // a part of which a filter keeps, without a server any more
+	values             values
+	spool              *Spool      // has the request's body; nil: it is not on the disk
+	file               *fileAnswer // is the answer; nil: none is
+
+	status             int
+	bytesUp, bytesDown int64  // of the bodies
+	reason             string // what went wrong
+}
+
+type requestState uint8
+
+const (
+	requestHead     requestState = iota // it is being received
+	requestHeld                         // filters are asked, or a server connected
+	requestBody                         // the body goes on to the server
+	requestComplete                     // all of it has been taken
+)
+
+type responseState uint8
+
+const (
+	responseHead     responseState = iota // it is awaited
+	responseHeld                          // filters are asked
+	responseContent                       // the body goes on to the client
+	responseComplete                      // all of it has been taken
+)
+
+// begin makes it ready for the next request of a connection.
+func (x *Exchange) begin(h *httpConn) {
+	x.request.Reset()
+	x.response.Reset()
+	x.serial++
+	x.progress = progress{h: h, started: h.w.worker.Now()}
+	h.w.lastID++
+	var id [8]byte
+	binary.BigEndian.PutUint64(id[:], h.w.lastID)
+	hex.Encode(x.id[:], id[:])
+	h.budget = h.config.BodyTimeout
+	h.c.listener.httpActive.Add(1)
+}
+
+// takeHead takes more of the request's head.
+func (x *Exchange) takeHead() bool {
+	h := x.h
+	n, done, err := x.request.Parse(h.rest, &h.config.limits)
+	h.rest = h.rest[n:]
+	if err != nil {
+		x.refuse(err)
+		return false
+	}
+	if done {
+		x.complete()
+	}
+	return true
+}
+
+// refuse answers a request that is malformed, and ends the connection behind it: where
+// the next one would begin cannot be known.
+func (x *Exchange) refuse(err error) {
+	status := 400
+	if e := (*http1.Error)(nil); errors.As(err, &e) {
+		status = e.Status
+	} else if errors.Is(err, coding.ErrTooLong) {
+		status = 413
+	}
+	x.countUndecodable(err)
+	x.keepAlive = false
+	x.fail(status, err.Error())
+}
+
+// complete goes on when the request's head is complete.
+func (x *Exchange) complete() {
+	h, r := x.h, &x.request
+	x.requestState = requestHeld
+	x.keepAlive = r.KeepAlive()
+	x.requestBody.begin(r.Framing(), r.Length(), &h.config.limits)
+	h.await(waitFilter)
+	switch most := int64(h.config.MaxBody); {
+	case r.Is("CONNECT"): // what follows may be for whoever it was to reach
+		x.keepAlive = false
+		x.fail(501, "the gateway is no proxy: CONNECT")
+		return
+	case most > 0 && r.Length() > most:
+		x.fail(413, "the body is longer than max_body")
+		return
+	}
+	r.RemoveHopByHop()
+	x.filterRequest()
+}
+
+// forward sends the request on its way, after the filters.
+func (x *Exchange) forward() {
+	l := x.h.c.listener
+	x.route = l.route(x)
+	if x.route != nil {
+		applyChanges(&x.request.Header, x.route.request)
+	}
+	if x.route.answers() {
+		x.route.answer(x)
+		return
+	}
+	if x.upstream == nil {
+		x.upstream = x.h.c.upstream
+		if x.route != nil && x.route.upstream != nil {
+			x.upstream = x.route.upstream
+		}
+	}
+	x.h.tellForwarded(&x.request)
+	if x.request.Upgrade() != nil && x.seesMessages() {
+		x.narrowExtensions()
+	}
+	x.request.Set("X-Request-Id", string(x.id[:]))
+	switch {
+	case x.spool != nil && !x.changesRequestBody():
+		x.request.Set("Content-Length", strconv.FormatInt(x.spool.size, 10))
+	case x.upWhole.full():
+		x.request.Remove("Content-Length")
+		if n := len(x.upWhole.data); n > 0 || x.request.Framing() != http1.NoBody {
+			x.request.Add("Content-Length", strconv.Itoa(n))
+		}
+	case x.request.Framing() == http1.Chunked || x.request.Framing() == http1.ByLength && (x.requestBody.decoder != nil || !x.upWhole.passed && x.changesRequestBody()):
+		x.chunkedUp = true
+		x.request.Remove("Content-Length")
+	}
+	x.connect()
+}
+
+// connect takes an idle connection to a server, or begins to connect to one, until none
+// is left that has not been tried.
+func (x *Exchange) connect() {
+	h := x.h
+	for x.choose() {
+		key := serverKey{x.upstream, x.address}
+		if s := x.unused(key); s != nil {
+			x.server, s.x = s, x
+			h.c.listener.httpServers[1].Add(h.w.worker.Index(), 1)
+			x.sendHead()
+			return
+		}
+		h.c.listener.httpServers[0].Add(h.w.worker.Index(), 1)
+		err := h.w.dial(x, key)
+		if err == nil {
+			h.await(waitConnect)
+			return
+		}
+		x.missed(err)
+	}
+	switch {
+	case len(x.tried) == 0:
+		x.fail(503, fmt.Sprintf("upstream %q: %v", x.upstream.config.Name, x.lastErr))
+	case errors.Is(x.lastErr, errConnectTimeout):
+		x.fail(504, x.unreachable())
+	default:
+		x.fail(502, x.unreachable())
+	}
+}
+
+func (x *Exchange) unreachable() string {
+	return fmt.Sprintf("upstream %q: no server answers, the last one being %s: %v", x.upstream.config.Name, x.address, x.lastErr)
+}
+
+// choose takes a place at a server, unless the exchange has one; false if there is none.
+func (x *Exchange) choose() bool {
+	if x.place != nil {
+		return true
+	}
+	if len(x.tried) >= maxAttempts {
+		return false
+	}
+	place, err := x.upstream.servers.Choose(x.key(), x.tried)
+	if err != nil {
+		if len(x.tried) == 0 {
+			x.lastErr = err
+		}
+		return false
+	}
+	x.place, x.address = place, place.Address()
+	return true
+}
+
+// key is what a server is chosen by.
+func (x *Exchange) key() uint64 {
+	if header := x.upstream.header; header != "" {
+		if value := x.request.Get(header); value != nil {
+			return balance.Key(value)
+		}
+	}
+	return balance.AddressKey(x.h.c.client.Addr())
+}
+
+// missed gives up a server that has failed.
+func (x *Exchange) missed(err error) {
+	x.lastErr = err
+	x.place.Report(err)
+	x.tried = append(x.tried, x.place)
+	x.release()
+}
+
+// release gives back the place at the server.
+func (x *Exchange) release() {
+	if x.place != nil {
+		x.place.Release()
+		x.place = nil
+	}
+}
+
+// unused takes an idle connection to a server, but none to send a request again: it may
+// have ended, too.
+func (x *Exchange) unused(key serverKey) *httpServer {
+	if x.retries > 0 {
+		return nil
+	}
+	return x.h.w.unused(key)
+}
+
+var errConnectTimeout = errors.New("no answer in time")
+
+// connectTimedOut gives a server up that takes too long to be connected.
+func (x *Exchange) connectTimedOut() {
+	x.dropServer()
+	x.unreached(errConnectTimeout)
+}
+
+// unreached goes on to the next server.
+func (x *Exchange) unreached(err error) {
+	x.server = nil
+	x.missed(err)
+	x.connect()
+	x.h.proceed()
+}
+
+// reached goes on with a server that has been connected.
+func (x *Exchange) reached() {
+	x.sendHead()
+	x.h.proceed()
+}
+
+// sendHead puts the request's head behind what is sent to the server.
+func (x *Exchange) sendHead() {
+	s, r := x.server, &x.request
+	s.room()
+	s.out = r.AppendLine(s.out)
+	if r.Find("host", 0) < 0 { // in HTTP/1.0 it may be missing
+		s.out = append(append(append(s.out, "Host: "...), x.host()...), "\r\n"...)
+	}
+	s.out = r.Append(s.out)
+	if x.chunkedUp {
+		s.out = append(s.out, "Transfer-Encoding: chunked\r\n"...)
+	}
+	if r.Upgrade() != nil {
+		s.out = append(s.out, "Connection: upgrade\r\n"...)
+	}
+	s.out = append(s.out, "\r\n"...)
+	x.requestState = requestBody
+	x.passUp(x.upWhole.data)
+	x.upWhole.data = nil
+	switch {
+	case x.spool != nil:
+		x.spool.release()
+	case x.requestBody.Done():
+		x.endRequest()
+	default:
+		x.h.await(waitBody)
+	}
+}
+
+// host returns the host of a request that tells none in a field.
+func (x *Exchange) host() string {
+	switch host := x.request.Host(); {
+	case len(host) > 0: // of the target
+		return string(host)
+	case x.address.IsUnix():
+		return "localhost"
+	default:
+		return x.address.String()
+	}
+}
+
+// takeBody takes more of the request's body.
+func (x *Exchange) takeBody() bool {
+	h := x.h
+	if x.up.held || x.spool != nil && x.spool.busy() || x.server != nil && (x.server.sending || len(x.server.out) > maxOut) {
+		return false
+	}
+	if x.requestBody.tired() {
+		h.later()
+		return false
+	}
+	n, content, err := x.requestBody.next(h.rest)
+	h.rest = h.rest[n:]
+	if err != nil {
+		x.refuse(err)
+		return false
+	}
+	x.bytesUp = x.requestBody.received
+	if most := int64(h.config.MaxBody); most > 0 && x.bytesUp > most {
+		x.fail(413, "the body is longer than max_body")
+		return false
+	}
+	if len(content) > 0 {
+		x.filterRequestBody(content)
+	}
+	if x.requestBody.Done() && !x.up.held && x.requestState == requestBody {
+		x.endRequestBody()
+	}
+	return !x.over
+}
+
+// passUp sends content of the request's body to the server.
+func (x *Exchange) passUp(content []byte) {
+	if x.server != nil && !x.deaf && len(content) > 0 {
+		x.server.write(content, x.chunkedUp)
+	}
+}
+
+// endRequest is for a request of which all has been taken.
+func (x *Exchange) endRequest() {
+	x.requestState = requestComplete
+	if x.chunkedUp && x.server != nil && !x.deaf {
+		x.server.room()
+		x.server.out = http1.AppendLastChunk(x.server.out, x.requestBody.Trailer())
+	}
+	x.h.await(waitServer)
+}
+
+// sent goes on when the server has taken what was sent.
+func (x *Exchange) sent() {
+	switch {
+	case x.tunnel:
+		if (x.h.ended || x.socket.leaving()) && len(x.server.out) == 0 {
+			x.endTunnel()
+		}
+	case x.up.held || x.down.held:
+	case x.spool != nil:
+		x.spool.proceed()
+	case x.requestState == requestBody:
+		x.h.await(waitBody)
+	default:
+		x.h.await(waitServer)
+	}
+	if x.server != nil {
+		x.server.flush()
+	}
+}
+
+// notTaken is for a server that takes nothing any more. It may have answered.
+func (x *Exchange) notTaken() {
+	x.deaf = true
+	if x.tunnel {
+		x.dropServer()
+		x.h.closing = true
+		x.finish()
+		return
+	}
+	x.h.await(waitServer)
+}
+
+// serverEnded is for a server that has ended its stream, or broken it off.
+func (x *Exchange) serverEnded(err error) {
+	switch {
+	case x.tunnel:
+		x.endOfServer()
+		return
+	case x.responseState == responseContent && x.response.Framing() == http1.UntilClose && err == nil:
+		x.responseBody.end()
+		if x.responseBody.Done() {
+			x.endResponseBody()
+		} else {
+			x.receive()
+		}
+		return
+	case x.responseState != responseHead:
+		x.broken("the server ended its answer before it was complete")
+		return
+	}
+	s := x.server
+	fresh := !s.reused
+	x.dropServer()
+	if err == nil {
+		err = errNoAnswer
+	}
+	if x.mayRetry() {
+		if fresh {
+			if x.missed(err); !x.choose() { // there is no other
+				x.tried = x.tried[:0]
+			}
+		}
+		x.retries++
+		x.response.Reset()
+		x.connect()
+		return
+	}
+	x.place.Report(err)
+	x.fail(502, fmt.Sprintf("%s: %v", x.address, err))
+}
+
+var errNoAnswer = errors.New("the server closed the connection without an answer")
+
+// maxRetries bounds how often a request is sent again.
+const maxRetries = 3
+
+// mayRetry reports whether the request may be sent again: it is safe, nothing of an
+// answer has come, and none of it is gone.
+func (x *Exchange) mayRetry() bool {
+	r := &x.request
+	return x.retries < maxRetries && x.response.Status() == 0 && r.Framing() == http1.NoBody && r.Upgrade() == nil &&
+		(r.Is("GET") || r.Is("HEAD") || r.Is("OPTIONS") || r.Is("TRACE"))
+}
+
+// dropServer ends the connection to the server.
+func (x *Exchange) dropServer() {
+	if s := x.server; s != nil {
+		s.leave(false)
+	}
+}
+
+// timedOut is for a client or a server that has taken too long.
+func (x *Exchange) timedOut(status int, reason string) {
+	x.keepAlive = false
+	if x.begun() {
+		x.broken(reason)
+		return
+	}
+	x.fail(status, reason)
+}
+
+// clientBroke is for a client that has left in the middle of its request.
+func (x *Exchange) clientBroke(reason string) {
+	x.timedOut(400, reason)
+}
+
+// begun reports whether the client has been sent something of the response: of one that
+// is gathered it has not.
+func (x *Exchange) begun() bool { return x.responseState >= responseContent && !x.gathering() }
+
+func (x *Exchange) gathering() bool { return x.responseState == responseContent && x.downWhole.full() }
+
+// broken is for a response that cannot be completed: the client must see that.
+func (x *Exchange) broken(reason string) {
+	if x.gathering() {
+		x.fail(502, reason)
+		return
+	}
+	x.reason = reason
+	x.dropServer()
+	x.h.c.blame(errors.New(reason))
+	x.end()
+	x.h.c.Reset()
+}
+
+// abandon is for a client's connection that has ended.
+func (x *Exchange) abandon() {
+	if x.reason == "" && !x.tunnel {
+		x.reason = "the client has left"
+		if x.status == 0 {
+			x.status = 499
+		}
+	}
+	x.end()
+}
+
+// finish ends the exchange and goes on with the connection.
+func (x *Exchange) finish() {
+	h, keepAlive := x.h, x.keepAlive && x.requestState == requestComplete && !x.tunnel
+	x.end()
+	if !h.detached {
+		h.next(keepAlive)
+	}
+}
+
+// end is the end of the exchange: nothing more comes of it.
+func (x *Exchange) end() {
+	if x.over {
+		return
+	}
+	x.over = true
+	if s := x.server; s != nil && x.down.held {
+		x.kept, s.buffer = s.buffer, nil
+	}
+	x.requestBody.drop()
+	x.responseBody.drop()
+	x.dropServer()
+	x.release()
+	x.endFile()
+	x.endSpool()
+	x.account()
+	x.endFilters()
+	h := x.h
+	h.x = nil
+	if !x.up.held && !x.down.held {
+		h.w.retire(x)
+	}
+}
+
+// account counts and logs the exchange.
+func (x *Exchange) account() {
+	h, l, w := x.h, x.h.c.listener, x.h.w.worker.Index()
+	l.httpActive.Add(-1)
+	took := h.w.worker.Now() - x.started
+	l.httpRequests[min(max(x.status/100, 0), 5)].Add(w, 1)
+	l.httpSeconds.Observe(w, took.Seconds())
+	if !h.config.AccessLog {
+		if x.reason != "" {
+			h.c.fw.logger.Warn("request failed", "listener", l.config.Name, "connection", h.c.id, "id", string(x.id[:]),
+				"client", h.c.client.String(), "status", x.status, "reason", x.reason)
+		}
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("listener", l.config.Name), slog.Uint64("connection", h.c.id), slog.String("id", string(x.id[:])),
+		slog.String("client", h.c.client.String()), slog.String("method", string(x.request.Method())), slog.String("host", string(x.request.Host())),
+		slog.String("path", string(x.request.Path())), slog.Int("status", x.status), slog.Int64("bytes_up", x.bytesUp), slog.Int64("bytes_down", x.bytesDown),
+		slog.Duration("took", took),
+	}
+	if x.address != (completion.Address{}) {
+		attrs = append(attrs, slog.String("server", x.address.String()))
+	}
+	if x.reason != "" {
+		attrs = append(attrs, slog.String("reason", x.reason))
+	}
+	h.c.fw.logger.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
+}
+
+// tellForwarded tells the server of the client.
+func (h *httpConn) tellForwarded(r *http1.Request) {
+	r.Add("Via", "1.1 fwx")
+	mode := h.config.Forwarded
+	if mode == ForwardedOff {
+		return
+	}
+	if h.client == "" {
+		h.describeClient()
+	}
+	host := r.Host()
+	if mode == ForwardedReplace {
+		r.Remove("Forwarded")
+		r.Remove("X-Forwarded-For")
+		r.Remove("X-Forwarded-Proto")
+		r.Remove("X-Forwarded-Host")
+	}
+	r.Add("X-Forwarded-For", h.client)
+	r.Add("X-Forwarded-Proto", h.scheme)
+	h.w.scratch = append(h.w.scratch[:0], h.forwarding...)
+	if len(host) > 0 {
+		r.AddBytes("X-Forwarded-Host", host)
+		h.w.scratch = append(append(append(h.w.scratch, `;host="`...), host...), '"')
+	}
+	r.AddBytes("Forwarded", h.w.scratch)
+}
+
+// describeClient makes what tellForwarded tells.
+func (h *httpConn) describeClient() {
+	h.client, h.scheme = "unknown", "http"
+	if h.c.greeting != nil {
+		h.scheme = "https"
+	}
+	node := h.client
+	if a := h.c.client.Addr(); a.IsValid() {
+		h.client = a.String()
+		node = h.client
+		if a.Is6() {
+			node = `"[` + node + `]"`
+		}
+	}
+	h.forwarding = "for=" + node + ";proto=" + h.scheme
+}

@@ -1,0 +1,708 @@
+package framework
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"fwx/framework/completion"
+	"fwx/framework/wire/http1"
+	"fwx/framework/wire/websocket"
+)
+
+// HTTPFilter sees the requests of a connection of a listener with protocol "http". It is
+// put there by Connection.AttachHTTPFilter. It may be a RequestBodyFilter, a
+// ResponseFilter, a ResponseBodyFilter, a MessageFilter and an ExchangeEnder, and a
+// Detacher that is told the end of the connection. Everything for one connection is
+// called on its worker, one call at a time.
+//
+// Each of its methods answers Pass; Hold, after which Exchange.Resume gives another
+// verdict; Deny, which answers the request with 403; Fail, which answers it with 500; or
+// an Answer. Once the response has begun, all but Pass and Hold break it off. For a
+// chunk Replace and Drop do what they do for data filters; the framing follows.
+type HTTPFilter interface {
+	// Request is told the head of a request, and may change it by Exchange.Request.
+	Request(x *Exchange) Verdict
+}
+
+// RequestBodyFilter is an HTTPFilter that sees the bodies of requests.
+type RequestBodyFilter interface {
+	// RequestBody is given a chunk, or at the end an empty one, which may be replaced by
+	// what the filter has kept.
+	RequestBody(x *Exchange, chunk []byte) Verdict
+}
+
+// ResponseFilter is an HTTPFilter that sees the heads of responses. Those that the
+// gateway makes itself it does not see.
+type ResponseFilter interface {
+	// Response is told the head of a response, and may change it by Exchange.Response.
+	Response(x *Exchange) Verdict
+}
+
+// ResponseBodyFilter is RequestBodyFilter for responses.
+type ResponseBodyFilter interface {
+	ResponseBody(x *Exchange, chunk []byte) Verdict
+}
+
+// ExchangeEnder is an HTTPFilter that wants to know when an exchange is over, however it
+// went. Nothing may be changed any more; what it holds it must still resume.
+type ExchangeEnder interface{ EndExchange(x *Exchange) }
+
+// ErrNotHTTP answers Connection.AttachHTTPFilter on a listener of another protocol.
+var ErrNotHTTP = errors.New("the listener's protocol is not http")
+
+// httpLink is an HTTP filter of a connection.
+type httpLink = link[HTTPFilter]
+
+// AttachHTTPFilter makes a filter see the connection's requests, in the order in which
+// data filters see its data. Outside an event handler it is ErrBadContext, on a
+// connection that has ended ErrTerminating, on a listener that does not speak HTTP
+// ErrNotHTTP.
+func (c *Connection) AttachHTTPFilter(f HTTPFilter) error {
+	switch {
+	case !c.handling || c.emulation != nil:
+		return ErrBadContext
+	case c.Ended():
+		return ErrTerminating
+	case !c.HTTP():
+		return ErrNotHTTP
+	case f == nil:
+		return errors.New("attach of a nil HTTP filter")
+	}
+	c.httpFilters = attached(c.httpFilters, f, c.listener.filters[c.event.next])
+	return nil
+}
+
+// HTTP reports whether HTTP is spoken on the connection: its listener's protocol is
+// "http", it is no secondary connection, and TLS is not passed through.
+func (c *Connection) HTTP() bool {
+	return c.listener.http != nil && c.origin == nil && (c.greeting == nil || c.greeting.mode != TLSPassThrough)
+}
+
+// answer is what Answer answers with.
+type answer struct {
+	status int
+	fields []Field
+	body   []byte
+	file   *completion.Handle // instead of body; nil: there is none
+}
+
+// Answer answers a request in the server's place. The status is from 200 to 599; what
+// fields and body hold must not change any more. Content-Length is written by the
+// gateway.
+func Answer(status int, fields []Field, body []byte) Verdict {
+	return Verdict{kind: verdictAnswer, answer: &answer{status: status, fields: fields, body: body}}
+}
+
+// asking is the filters being asked in one direction, one after the other.
+type asking struct {
+	stage stage
+	next  int
+	chunk []byte
+	end   bool // of the body
+	held  bool
+	since time.Duration // it is
+
+	opcode   websocket.Opcode // of a message
+	compress bool             // it came so
+}
+
+type stage uint8
+
+const (
+	askRequest stage = iota
+	askRequestBody
+	askSpooled
+	askResponse
+	askResponseBody
+	askMessageUp
+	askMessageDown
+)
+
+func (s stage) body() bool { return s == askRequestBody || s == askResponseBody }
+
+// message reports whether it is one of a WebSocket.
+func (s stage) message() bool { return s == askMessageUp || s == askMessageDown }
+
+func (s stage) direction() Direction {
+	if s == askResponse || s == askResponseBody || s == askMessageDown {
+		return Downstream
+	}
+	return Upstream
+}
+
+func (s stage) down() bool { return s.direction() == Downstream }
+
+// keepsChunk reports whether nothing may be received while a filter holds.
+func (s stage) keepsChunk() bool { return s == askRequestBody || s == askMessageUp }
+
+// Overflow is what becomes of a body that is longer than a filter wants it whole.
+type Overflow uint8
+
+// The ways with it.
+const (
+	// OverflowRefuse answers 413, or for a response 502.
+	OverflowRefuse Overflow = iota
+	// OverflowPass lets the whole body pass, unseen.
+	OverflowPass
+	// OverflowSpool puts the body of a request on the disk, as SpoolConfig says, and gives it
+	// to the filter's SpooledBody. Then it goes on from there. For a response it is
+	// OverflowRefuse.
+	OverflowSpool
+)
+
+// over returns what holds when filters disagree: a body that one of them wants refused
+// must not pass another way.
+func (o Overflow) over(other Overflow) Overflow {
+	switch {
+	case o == OverflowRefuse || other == OverflowRefuse:
+		return OverflowRefuse
+	case o == OverflowSpool || other == OverflowSpool:
+		return OverflowSpool
+	}
+	return OverflowPass
+}
+
+// whole is a body that is gathered before the filters see it.
+type whole struct {
+	limit    int // 0: it is not
+	overflow Overflow
+	data     []byte
+	passed   bool // it was too long, and passes
+	askers   []asker
+}
+
+// asker is a filter that has asked for a whole body, and not for one that is too long to
+// be refused.
+type asker struct {
+	link  *httpLink
+	spool bool
+	told  bool // of the body on the disk, or that it passes unseen
+}
+
+// asker returns that of a filter; nil: it has not asked.
+func (w *whole) asker(l *httpLink) *asker {
+	for i := range w.askers {
+		if w.askers[i].link == l {
+			return &w.askers[i]
+		}
+	}
+	return nil
+}
+
+// full reports whether the body is one that has been gathered.
+func (w *whole) full() bool { return w.limit > 0 && !w.passed }
+
+// gather takes a part of the body; false if it is too long.
+func (w *whole) gather(content []byte) bool {
+	if len(w.data)+len(content) > w.limit {
+		return false
+	}
+	w.data = append(w.data, content...)
+	return true
+}
+
+// WholeBody asks, in Request or Response, for the body to be gathered up to a limit of
+// bytes and given to the filters in one chunk; what is longer is dealt with as overflow
+// says. Upstream is the request's body, Downstream the response's. What the filter makes
+// of it is sent with a Content-Length. When several filters ask, the largest limit holds,
+// and the strictest way: to refuse, then to spool.
+func (x *Exchange) WholeBody(dir Direction, limit int, overflow Overflow) {
+	w := &x.upWhole
+	if dir == Downstream {
+		w = &x.downWhole
+	}
+	if overflow == OverflowSpool && dir == Downstream {
+		overflow = OverflowRefuse
+	}
+	if w.limit > 0 {
+		overflow = overflow.over(w.overflow)
+	}
+	w.limit, w.overflow = max(w.limit, limit), overflow
+	if dir == Upstream && overflow != OverflowRefuse {
+		w.askers = append(w.askers, asker{link: x.link(&x.up), spool: overflow == OverflowSpool})
+	}
+}
+
+// filterRequest asks the filters about the request, and then forwards it.
+func (x *Exchange) filterRequest() { x.start(&x.up, asking{stage: askRequest}) }
+
+// filterRequestBody asks them about a chunk of its body.
+func (x *Exchange) filterRequestBody(content []byte) {
+	switch w := &x.upWhole; {
+	case w.full():
+		x.gatherUp(w, content)
+		return
+	case w.passed:
+		x.passUp(content)
+		return
+	}
+	x.start(&x.up, asking{stage: askRequestBody, chunk: content})
+}
+
+func (x *Exchange) gatherUp(w *whole, content []byte) {
+	switch {
+	case x.spool != nil:
+		x.spool.take(content)
+	case w.gather(content):
+	case w.overflow == OverflowRefuse:
+		x.fail(413, "the body is longer than a filter takes")
+	case w.overflow == OverflowSpool:
+		gathered := w.data
+		w.data = nil
+		x.beginSpool(gathered, content)
+	default: // the server is connected now, and what was gathered goes first
+		w.passed = true
+		w.data = append(w.data, content...)
+		x.requestState = requestHeld
+		x.forward()
+	}
+}
+
+// endRequestBody tells them that it has ended.
+func (x *Exchange) endRequestBody() {
+	switch w := &x.upWhole; {
+	case x.spool != nil:
+		x.spool.end()
+		return
+	case w.full():
+		x.start(&x.up, asking{stage: askRequestBody, chunk: w.data, end: len(w.data) == 0})
+		return
+	case w.passed:
+		x.endRequest()
+		return
+	}
+	x.start(&x.up, asking{stage: askRequestBody, end: true})
+}
+
+// filterResponse asks the filters about the response, and then passes it on.
+func (x *Exchange) filterResponse() { x.start(&x.down, asking{stage: askResponse}) }
+
+// filterResponseBody asks them about a chunk of its body.
+func (x *Exchange) filterResponseBody(content []byte) {
+	switch w := &x.downWhole; {
+	case w.full():
+		x.gatherDown(w, content)
+		return
+	case w.passed:
+		x.passDown(content)
+		return
+	}
+	x.start(&x.down, asking{stage: askResponseBody, chunk: content})
+}
+
+func (x *Exchange) gatherDown(w *whole, content []byte) {
+	switch {
+	case w.gather(content):
+	case w.overflow == OverflowRefuse:
+		x.fail(502, "the body is longer than a filter takes")
+	default:
+		w.passed = true
+		x.passHead()
+		x.passDown(w.data)
+		x.passDown(content)
+		w.data = nil
+	}
+}
+
+// endResponseBody tells them that it has ended.
+func (x *Exchange) endResponseBody() {
+	switch w := &x.downWhole; {
+	case w.full():
+		x.start(&x.down, asking{stage: askResponseBody, chunk: w.data, end: len(w.data) == 0})
+		return
+	case w.passed:
+		x.endResponse()
+		return
+	}
+	x.start(&x.down, asking{stage: askResponseBody, end: true})
+}
+
+// start asks all filters, or those that see bodies.
+func (x *Exchange) start(a *asking, begin asking) {
+	*a = begin
+	x.run(a)
+}
+
+// run asks the filters whose turn has not been, and goes on behind the last.
+func (x *Exchange) run(a *asking) {
+	for a.next < len(x.h.filters) {
+		l := x.link(a)
+		v := x.ask(a, l)
+		if v.kind == verdictHold {
+			x.hold(a)
+			return
+		}
+		if !x.judge(a, l, v) {
+			return
+		}
+	}
+	x.pass(a)
+}
+
+// link returns the filter whose turn it is: responses go through them backwards.
+func (x *Exchange) link(a *asking) *httpLink {
+	if a.stage.down() {
+		return &x.h.filters[len(x.h.filters)-1-a.next]
+	}
+	return &x.h.filters[a.next]
+}
+
+// hold waits for a filter.
+func (x *Exchange) hold(a *asking) {
+	a.held, a.since = true, x.h.c.hold()
+	if a.stage.keepsChunk() {
+		x.h.chunkHeld = true
+	}
+	if !x.socket.leaving() {
+		x.h.await(waitFilter)
+	}
+}
+
+// Resume gives the verdict that a filter deferred by Hold: on the request or its body if
+// the direction is Upstream, otherwise on the response or its body. When nothing is held
+// it is ErrBadContext, and when the exchange is over meanwhile ErrTerminating.
+func (x *Exchange) Resume(dir Direction, v Verdict) error {
+	a := x.asking(dir)
+	if !a.held || v.kind == verdictHold {
+		return ErrBadContext
+	}
+	h := x.h
+	a.held = false
+	h.c.unhold()
+	if a.stage.keepsChunk() {
+		h.chunkHeld = false
+	}
+	if x.over {
+		v.answer.dispose()
+		if x.kept != nil {
+			x.kept.Release()
+			x.kept = nil
+		}
+		h.letGo()
+		return ErrTerminating
+	}
+	switch {
+	case x.socket.leaving():
+	case x.tunnel:
+		h.await(waitTunnel)
+	case x.requestState == requestBody:
+		h.await(waitBody)
+	default:
+		h.await(waitServer)
+	}
+	if x.judge(a, x.link(a), v) {
+		x.run(a)
+	}
+	if !x.over {
+		x.resumed(a)
+	}
+	h.proceed()
+	return nil
+}
+
+// resumed goes on with the bodies, where one ended while a filter held its last chunk.
+func (x *Exchange) resumed(a *asking) {
+	if a.held {
+		return
+	}
+	switch {
+	case x.spool != nil:
+		x.spool.proceed()
+	case a.stage == askRequestBody && !a.end && x.requestState == requestBody && x.requestBody.Done() && !x.upWhole.full():
+		x.endRequestBody()
+	case a.stage == askResponseBody && !a.end && x.responseState == responseContent && x.responseBody.Done() && !x.downWhole.full():
+		x.endResponseBody()
+	}
+	if !x.over {
+		x.receive()
+	}
+}
+
+// ask calls a filter; a panic in it makes the exchange fail.
+func (x *Exchange) ask(a *asking, l *httpLink) (v Verdict) {
+	defer func() {
+		if r := recover(); r != nil {
+			x.h.c.panicked(l.owner.config.Name, r)
+			v = Fail("it panicked")
+		}
+	}()
+	switch a.stage {
+	case askRequest:
+		return l.filter.Request(x)
+	case askResponse:
+		if f, ok := l.filter.(ResponseFilter); ok {
+			return f.Response(x)
+		}
+	case askRequestBody:
+		if f, ok := l.filter.(RequestBodyFilter); ok && !x.told(l) {
+			return f.RequestBody(x, a.chunk)
+		}
+	case askSpooled:
+		return x.askSpooled(l)
+	case askResponseBody:
+		if f, ok := l.filter.(ResponseBodyFilter); ok {
+			return f.ResponseBody(x, a.chunk)
+		}
+	case askMessageUp, askMessageDown:
+		return x.askMessage(a, l.filter)
+	}
+	return Pass
+}
+
+// judge carries out a verdict; false if it goes no further.
+func (x *Exchange) judge(a *asking, l *httpLink, v Verdict) bool {
+	name := l.owner.config.Name
+	switch {
+	case x.over:
+		v.answer.dispose()
+		return false
+	case a.stage.message():
+		return x.judgeMessage(a, name, v)
+	case v.kind == verdictPass:
+	case a.stage == askSpooled && (v.kind == verdictReplace || v.kind == verdictDrop):
+		x.replaceSpooled(v.data)
+		return false
+	case v.kind == verdictReplace && a.stage.body():
+		a.chunk = v.data
+	case v.kind == verdictDrop && a.stage.body():
+		a.chunk = nil
+	case v.kind == verdictDeny:
+		x.fail(403, "filter "+name+": "+v.reason)
+		return false
+	case v.kind == verdictAnswer:
+		x.answered(v.answer, name)
+		return false
+	case v.kind == verdictFail:
+		x.h.c.failedBy(name)
+		x.fail(500, "filter "+name+": "+v.reason)
+		return false
+	default:
+		x.h.c.failedBy(name)
+		x.fail(500, "filter "+name+": verdict "+v.String()+" does not suit a head")
+		return false
+	}
+	a.next++
+	if a.stage.body() && !a.end && len(a.chunk) == 0 { // nothing is left for those behind
+		a.next = len(x.h.filters)
+	}
+	return true
+}
+
+// answered answers by a filter's Answer.
+func (x *Exchange) answered(an *answer, filter string) {
+	switch {
+	case x.begun():
+		an.dispose()
+		x.fail(500, "filter "+filter+": the response has begun")
+	case an.status < 200 || an.status > 599 || !validFields(an.fields):
+		an.dispose()
+		x.h.c.failedBy(filter)
+		x.fail(500, "filter "+filter+": an answer that cannot be sent")
+	case an.file != nil:
+		x.respondFile(an)
+	default:
+		x.respond(an.status, an.fields, an.body)
+	}
+}
+
+// pass goes on behind the filters.
+func (x *Exchange) pass(a *asking) {
+	switch a.stage {
+	case askRequest:
+		if x.upWhole.full() && !x.requestBody.Done() {
+			x.awaitWhole()
+			return
+		}
+		x.forward()
+	case askRequestBody:
+		x.passRequestBody(a)
+	case askSpooled:
+		x.passSpooled()
+	case askResponse:
+		x.passResponse()
+	case askResponseBody:
+		x.passResponseBody(a)
+	case askMessageUp, askMessageDown:
+		x.passMessage(a)
+	}
+}
+
+// awaitWhole takes the request's body before it is forwarded.
+func (x *Exchange) awaitWhole() {
+	if x.request.Continue() {
+		x.h.write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+	}
+	x.request.Remove("Expect")
+	x.requestState = requestBody
+	x.h.await(waitBody)
+}
+
+func (x *Exchange) passRequestBody(a *asking) {
+	if w := &x.upWhole; w.full() {
+		if !a.end {
+			w.data = a.chunk
+			x.start(a, asking{stage: askRequestBody, end: true})
+			return
+		}
+		w.data = append(slices.Clip(w.data), a.chunk...)
+		x.requestState = requestHeld
+		x.forward()
+		return
+	}
+	x.passUp(a.chunk)
+	if a.end {
+		x.endRequest()
+	}
+}
+
+func (x *Exchange) passResponse() {
+	switch {
+	case x.responseBody.Done():
+		x.downWhole.limit = 0
+		x.passHead()
+		x.endResponse()
+	case x.downWhole.full():
+		x.responseState = responseContent
+	default:
+		x.passHead()
+	}
+}
+
+func (x *Exchange) passResponseBody(a *asking) {
+	if w := &x.downWhole; w.full() {
+		if !a.end {
+			w.data = a.chunk
+			x.start(a, asking{stage: askResponseBody, end: true})
+			return
+		}
+		w.data = append(slices.Clip(w.data), a.chunk...)
+		x.passHead()
+		x.passDown(w.data)
+		x.endResponse()
+		return
+	}
+	if len(a.chunk) > 0 {
+		x.passDown(a.chunk)
+	}
+	if a.end {
+		x.endResponse()
+	}
+}
+
+// endFilters tells the filters that the exchange is over.
+func (x *Exchange) endFilters() {
+	for i := range x.h.filters {
+		l := &x.h.filters[i]
+		if e, ok := l.filter.(ExchangeEnder); ok {
+			x.h.c.guard(l.owner, func() { e.EndExchange(x) })
+		}
+	}
+}
+
+// changesRequestBody reports whether a filter may change the length of the request's body.
+func (x *Exchange) changesRequestBody() bool {
+	for i := range x.h.filters {
+		l := &x.h.filters[i]
+		if _, ok := l.filter.(RequestBodyFilter); ok && !x.told(l) {
+			return true
+		}
+	}
+	return false
+}
+
+// changesResponseBody is changesRequestBody for the response.
+func (x *Exchange) changesResponseBody() bool {
+	return slices.ContainsFunc(x.h.filters, func(l httpLink) bool { _, ok := l.filter.(ResponseBodyFilter); return ok })
+}
+
+// appendHolds appends what filters keep of the exchange that the connection has.
+func (h *httpConn) appendHolds(holds []HoldInfo) []HoldInfo {
+	if h.x == nil {
+		return holds
+	}
+	for _, a := range []*asking{&h.x.up, &h.x.down} {
+		if a.held {
+			holds = append(holds, h.c.heldBy(h.x.link(a).owner, a.stage.String(), a.since))
+		}
+	}
+	return holds
+}
+
+// String names what is asked about, for operators.
+func (s stage) String() string {
+	return [...]string{"request", "request body", "spooled body", "response", "response body", "message", "message"}[s]
+}
+
+// ID returns the request's id, which the client, the server and the log are told.
+func (x *Exchange) ID() string { return string(x.id[:]) }
+
+// Serial tells one exchange from another that has the same memory.
+func (x *Exchange) Serial() uint64 { return x.serial }
+
+// Connection returns the client's connection.
+func (x *Exchange) Connection() *Connection { return x.h.c }
+
+// Request returns the head of the request. It may be changed in HTTPFilter.Request.
+func (x *Exchange) Request() *http1.Request { return &x.request }
+
+// Response returns the head of the response; nil before it has come. It may be changed in
+// ResponseFilter.Response.
+func (x *Exchange) Response() *http1.Response {
+	if x.responseState == responseHead {
+		return nil
+	}
+	return &x.response
+}
+
+// Trailer returns the trailer fields of the body in a direction. They are there, and may
+// be changed, when the filter is given the end of the body.
+func (x *Exchange) Trailer(dir Direction) *http1.Header {
+	if dir == Upstream {
+		return x.requestBody.Trailer()
+	}
+	return x.responseBody.Trailer()
+}
+
+// Over reports whether the exchange is over.
+func (x *Exchange) Over() bool { return x.over }
+
+// Server returns the server's address; the zero Address before one is chosen.
+func (x *Exchange) Server() string {
+	if x.address == (completion.Address{}) {
+		return ""
+	}
+	return x.address.String()
+}
+
+// Upstream returns the name of the upstream that the request goes to; empty before that
+// is known.
+func (x *Exchange) Upstream() string {
+	if x.upstream == nil {
+		return ""
+	}
+	return x.upstream.config.Name
+}
+
+// SetUpstream sends the request to an upstream, whatever its route says. In
+// HTTPFilter.Request.
+func (x *Exchange) SetUpstream(name string) error {
+	g := x.h.c.listener.generation
+	i := g.config.upstream(name)
+	if i < 0 {
+		known := make(map[string]bool)
+		for _, u := range g.config.Upstreams {
+			known[u.Name] = true
+		}
+		return &UnknownNameError{What: "upstream", Name: name, Known: sortedKeys(known)}
+	}
+	x.upstream = g.upstreams[i]
+	return nil
+}
+
+// Value returns what was stored by SetValue under a key.
+func (x *Exchange) Value(key any) any { return x.values.get(key) }
+
+// SetValue stores a value under a key, a filter's own object for instance, for as long as
+// the exchange lasts.
+func (x *Exchange) SetValue(key, v any) { x.values.set(key, v) }

@@ -1,0 +1,224 @@
+package framework
+
+import (
+	"fmt"
+	"strconv"
+
+	"fwx/framework/wire/http1"
+)
+
+// receive takes what the server has sent.
+func (x *Exchange) receive() {
+	h := x.h
+	if x.file != nil {
+		x.file.send()
+		return
+	}
+	x.responseBody.decoded = 0
+	for more := true; more && !x.over && x.server != nil && (len(x.server.rest) > 0 || x.responseBody.pending()); {
+		more = x.receiveSome()
+	}
+	if s := x.server; !x.over && s != nil && !s.connecting && !s.closed && len(s.rest) == 0 && !x.responseBody.pending() && !x.down.held {
+		s.letGo()
+		if !h.sending || len(h.out) <= maxOut {
+			if err := s.receive(); err != nil {
+				x.serverEnded(err)
+			}
+		}
+	}
+	h.flush()
+}
+
+// receiveSome takes a part of what the server has sent; false if it must wait.
+func (x *Exchange) receiveSome() bool {
+	switch {
+	case x.responseState == responseHead && !x.h.sending:
+		return x.receiveHead()
+	case x.tunnel:
+		return x.receiveTunnel()
+	case x.responseState == responseContent:
+		return x.receiveBody()
+	}
+	return false
+}
+
+// receiveHead takes more of the response's head.
+func (x *Exchange) receiveHead() bool {
+	s := x.server
+	n, done, err := x.response.Parse(s.rest, &x.h.config.limits, x.request.Method())
+	s.rest = s.rest[n:]
+	switch {
+	case err != nil:
+		x.place.Report(err)
+		x.dropServer()
+		x.fail(502, fmt.Sprintf("%s: a malformed answer: %v", x.address, err))
+		return false
+	case !done:
+		return true
+	}
+	switch status := x.response.Status(); {
+	case status == 101:
+		return x.upgrade()
+	case status < 200:
+		x.passInterim()
+		return true
+	}
+	x.place.Report(nil)
+	x.responseBody.begin(x.response.Framing(), x.response.Length(), &x.h.config.limits)
+	x.response.RemoveHopByHop()
+	x.responseState = responseHeld
+	if x.route != nil {
+		applyChanges(&x.response.Header, x.route.response)
+	}
+	x.filterResponse()
+	return true
+}
+
+// passInterim passes a response on that another will follow, 100 Continue for instance.
+func (x *Exchange) passInterim() {
+	if x.interims++; x.interims > maxInterims {
+		x.place.Report(errInterims)
+		x.fail(502, x.address.String()+": "+errInterims.Error())
+		return
+	}
+	if x.request.Minor() > 0 {
+		x.response.RemoveHopByHop()
+		x.h.room()
+		x.h.out = x.response.AppendLine(x.h.out)
+		x.h.out = x.response.Append(x.h.out)
+		x.h.write([]byte("\r\n"))
+	}
+	x.response.Reset()
+}
+
+// maxInterims bounds the interim responses to a request.
+const maxInterims = 100
+
+var errInterims = fmt.Errorf("more than %d interim answers", maxInterims)
+
+// passHead passes the response's head on, after the filters.
+func (x *Exchange) passHead() {
+	switch framing := x.response.Framing(); {
+	case x.downWhole.full():
+		x.response.Set("Content-Length", strconv.Itoa(len(x.downWhole.data)))
+	case framing == http1.Chunked, framing == http1.UntilClose, framing == http1.ByLength && (x.responseBody.decoder != nil || !x.downWhole.passed && x.changesResponseBody()):
+		x.response.Remove("Content-Length")
+		x.chunkedDown = x.request.Minor() > 0
+		if !x.chunkedDown { // the body ends with the connection
+			x.keepAlive = false
+		}
+	}
+	if x.requestState < requestComplete {
+		x.keepAlive = false // what is left of the request may never come
+	}
+	x.responseState = responseContent
+	x.writeHead()
+}
+
+// writeHead puts the response's head behind what is sent to the client.
+func (x *Exchange) writeHead() {
+	h, p := x.h, &x.response
+	x.status = p.Status()
+	if h.leaving() {
+		x.keepAlive = false
+	}
+	p.Set("X-Request-Id", string(x.id[:]))
+	h.room()
+	h.out = p.AppendLine(h.out)
+	h.out = p.Append(h.out)
+	if x.chunkedDown {
+		h.out = append(h.out, "Transfer-Encoding: chunked\r\n"...)
+	}
+	switch {
+	case !x.keepAlive:
+		h.out = append(h.out, "Connection: close\r\n"...)
+	case x.request.Minor() == 0:
+		h.out = append(h.out, "Connection: keep-alive\r\n"...)
+	}
+	h.out = append(h.out, "\r\n"...)
+}
+
+// receiveBody takes more of the response's body.
+func (x *Exchange) receiveBody() bool {
+	h, s := x.h, x.server
+	if x.down.held || h.sending {
+		return false
+	}
+	if x.responseBody.tired() {
+		h.later()
+		return false
+	}
+	n, content, err := x.responseBody.next(s.rest)
+	s.rest = s.rest[n:]
+	if err != nil {
+		x.countUndecodable(err)
+		x.broken(fmt.Sprintf("%s: a malformed answer: %v", x.address, err))
+		return false
+	}
+	if h.wait == waitServer {
+		h.await(waitServer)
+	}
+	if len(content) > 0 {
+		x.filterResponseBody(content)
+	}
+	if x.over || x.down.held {
+		return false
+	}
+	if x.responseBody.Done() {
+		x.endResponseBody()
+		return false
+	}
+	return len(h.out) <= maxOut
+}
+
+// passDown sends content of the response's body to the client. A large one that ends
+// what was received is sent from where it is, with its buffer.
+func (x *Exchange) passDown(content []byte) {
+	const large = 8 << 10
+	h := x.h
+	x.bytesDown += int64(len(content))
+	switch s := x.server; {
+	case x.chunkedDown:
+		h.room()
+		h.out = http1.AppendChunk(h.out, content)
+	case len(h.out) == 0 && !h.sending && len(content) >= large && s != nil && len(s.rest) == 0 && x.owns(content):
+		b := s.buffer
+		s.buffer, s.rest = nil, nil
+		h.offer(content, b)
+	default:
+		h.write(content)
+	}
+}
+
+// owns reports whether content ends the buffer that the server has filled.
+func (x *Exchange) owns(content []byte) bool {
+	b := x.server.buffer
+	if b == nil {
+		return false
+	}
+	all := b.Bytes()
+	return &all[len(all)-1] == &content[len(content)-1]
+}
+
+// endResponse is for a response of which all has been taken.
+func (x *Exchange) endResponse() {
+	h := x.h
+	x.responseState = responseComplete
+	if x.chunkedDown {
+		h.room()
+		h.out = http1.AppendLastChunk(h.out, x.responseBody.Trailer())
+	}
+	if s := x.server; s != nil {
+		if len(s.rest) > 0 {
+			h.c.fw.logger.Warn("a server has sent more than its answer", "upstream", x.upstream.config.Name, "server", x.address.String(),
+				"id", string(x.id[:]), "bytes", len(s.rest))
+		}
+		again := x.requestState == requestComplete && !x.deaf && x.response.KeepAlive() && x.response.Framing() != http1.UntilClose
+		if again && len(s.rest) == 0 {
+			s.letGo()
+			again = s.receive() == nil
+		}
+		s.leave(again)
+	}
+	x.finish()
+}

@@ -1,0 +1,341 @@
+package framework
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"time"
+
+	"fwx/framework/completion"
+	"fwx/framework/tlsstream"
+	"fwx/framework/wire/http1"
+)
+
+// httpServer is a connection to a server. It belongs to a worker and serves one
+// exchange at a time. Between two it is idle, and goes on receiving, so that its end is
+// noticed.
+type httpServer struct {
+	w          *httpWorker
+	key        serverKey
+	stream     stream
+	recv, send *completion.Overlapped
+	x          *Exchange         // nil: it is idle or closed
+	connecting bool              // the TLS handshake included
+	shaking    *tlsstream.Stream // does it; nil: nothing does
+	reused     bool              // it has served an exchange before
+	parking    bool              // it becomes idle when the send in flight has ended
+	closed     bool
+	since      time.Duration // idle
+
+	buffer *completion.Buffer // received
+	rest   []byte             // and not taken yet
+
+	out     []byte // for the server
+	flying  []byte // and on its way
+	sending bool
+	chunkOf *httpConn // whose chunk is being sent; nil: out is
+}
+
+// serverKey is what connections to servers have in common that may be used for each
+// other.
+type serverKey struct {
+	upstream *upstream
+	address  completion.Address
+}
+
+const (
+	// maxIdle bounds the idle connections to a server, for each worker.
+	maxIdle = 1024
+	// idleLimit is how long a connection to a server may be idle.
+	idleLimit = 30 * time.Second
+)
+
+func newHTTPWorker(fw *Firewall, worker *completion.Worker) *httpWorker {
+	w := &httpWorker{fw: fw, worker: worker, idle: make(map[serverKey][]*httpServer)}
+	w.sweeper = worker.NewTimer(w.sweep)
+	var seed [8]byte
+	_, _ = rand.Read(seed[:]) // it never fails
+	w.lastID = binary.BigEndian.Uint64(seed[:])
+	return w
+}
+
+// unused takes an idle connection to a server; nil if there is none.
+func (w *httpWorker) unused(key serverKey) *httpServer {
+	list := w.idle[key]
+	n := len(list)
+	if n == 0 {
+		return nil
+	}
+	s := list[n-1]
+	list[n-1] = nil
+	w.idle[key] = list[:n-1]
+	s.reused = true
+	return s
+}
+
+// park makes a connection idle.
+func (w *httpWorker) park(s *httpServer) {
+	list := w.idle[s.key]
+	if len(list) >= maxIdle {
+		s.close()
+		return
+	}
+	s.x, s.since = nil, w.worker.Now()
+	w.idle[s.key] = append(list, s)
+	if !w.sweeper.Armed() {
+		w.sweeper.Reset(idleLimit)
+	}
+}
+
+// forget takes an idle connection that has ended out of the pool.
+func (w *httpWorker) forget(s *httpServer) {
+	list := w.idle[s.key]
+	if i := slices.Index(list, s); i >= 0 {
+		w.idle[s.key] = slices.Delete(list, i, i+1)
+	}
+}
+
+// sweep ends connections that have been idle for too long: the first ones of each list.
+func (w *httpWorker) sweep() {
+	left := false
+	for key, list := range w.idle {
+		n := 0
+		for n < len(list) && w.worker.Now()-list[n].since >= idleLimit {
+			list[n].close()
+			n++
+		}
+		if list = slices.Delete(list, 0, n); len(list) == 0 {
+			delete(w.idle, key)
+			continue
+		}
+		w.idle[key], left = list, true
+	}
+	if left {
+		w.sweeper.Reset(idleLimit / 2)
+	}
+}
+
+// dial begins to connect to a server for an exchange.
+func (w *httpWorker) dial(x *Exchange, key serverKey) error {
+	s := &httpServer{w: w, key: key, x: x, connecting: true, recv: w.worker.CreateOverlapped(), send: w.worker.CreateOverlapped()}
+	err := errors.Join(
+		s.recv.SetNotificationInterface((*serverConnected)(s), nil),
+		s.send.SetNotificationInterface((*serverSent)(s), nil),
+	)
+	if err == nil {
+		err = w.worker.Connect(s.recv, key.address)
+	}
+	if err == nil {
+		x.server = s
+	}
+	return err
+}
+
+// serverConnected, serverReceived and serverSent are the connection as the notification
+// of its operations.
+type (
+	serverConnected httpServer
+	serverReceived  httpServer
+	serverSent      httpServer
+)
+
+// CompleteAsyncIO begins to use the connection.
+func (n *serverConnected) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overlapped, _ any) {
+	s := (*httpServer)(n)
+	socket, _ := o.TakeValue().(*completion.Socket)
+	defer s.x.rescue()
+	switch tls := s.key.upstream.tls; {
+	case err != nil:
+		s.connected(nil, err)
+	case s.closed:
+		_ = socket.Reset() // it has just been connected
+	case tls == nil:
+		s.connected(socket, nil)
+	default:
+		s.shaking, err = tls.secure(socket, hostOf(s.x.place.Target().Text), s.secured)
+		if err != nil {
+			_ = socket.Reset() // it has just been connected
+			s.connected(nil, err)
+		}
+	}
+}
+
+// secured is told the end of the TLS handshake.
+func (s *httpServer) secured(err error) {
+	stream := s.shaking
+	s.shaking = nil
+	defer s.x.rescue()
+	if err != nil || s.closed {
+		_ = stream.Close() // it is open
+	}
+	s.connected(stream, err)
+}
+
+// connected goes on with the server that has been connected, or without it.
+func (s *httpServer) connected(side stream, err error) {
+	s.connecting = false
+	if s.closed {
+		return
+	}
+	x := s.x
+	if err == nil {
+		s.stream = side
+		if err = s.recv.SetNotificationInterface((*serverReceived)(s), nil); err == nil {
+			err = s.receive()
+		}
+	}
+	if err != nil {
+		s.close()
+		x.unreached(err)
+		return
+	}
+	x.reached()
+}
+
+// receive receives the next part of an answer.
+func (s *httpServer) receive() error {
+	if s.recv.InFlight() || s.buffer != nil {
+		return nil
+	}
+	return s.stream.Recv(s.recv)
+}
+
+// CompleteAsyncIO takes what the server has sent to the exchange.
+func (r *serverReceived) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.Overlapped, _ any) {
+	s := (*httpServer)(r)
+	b := o.TakeBuffer()
+	defer s.x.rescue()
+	switch x := s.x; {
+	case s.closed:
+		if b != nil {
+			b.Release()
+		}
+	case x == nil: // it has ended, or says something that nobody has asked for
+		if b != nil {
+			b.Release()
+			s.w.fw.logger.Warn("a server has sent more than its answer", "upstream", s.key.upstream.config.Name, "server", s.key.address.String(), "bytes", bytes)
+		}
+		s.w.forget(s)
+		s.close()
+	case err != nil:
+		x.serverEnded(err)
+		x.h.proceed()
+	case bytes == 0:
+		x.serverEnded(nil)
+		x.h.proceed()
+	default:
+		h := x.h
+		s.buffer, s.rest = b, b.Bytes()
+		x.receive()
+		h.proceed()
+	}
+}
+
+// letGo gives the buffer back.
+func (s *httpServer) letGo() {
+	if s.buffer != nil {
+		s.buffer.Release()
+	}
+	s.buffer, s.rest = nil, nil
+}
+
+// room makes out usable.
+func (s *httpServer) room() {
+	if s.out == nil {
+		s.out = s.w.buffer()
+	}
+}
+
+// write puts a part of a body behind what is to be sent to the server. A large one is
+// sent from where it is, and the client's chunk is in use until it has been.
+func (s *httpServer) write(content []byte, chunked bool) {
+	const large = 8 << 10
+	s.room()
+	switch {
+	case chunked:
+		s.out = http1.AppendChunk(s.out, content)
+	case len(s.out) == 0 && !s.sending && len(content) >= large:
+		s.chunkOf, s.x.h.chunkInUse = s.x.h, true
+		s.transmit(content)
+	default:
+		s.out = append(s.out, content...)
+	}
+}
+
+// flush sends what has been gathered for the server, unless something is on its way.
+func (s *httpServer) flush() {
+	if !s.sending && !s.connecting && !s.closed && len(s.out) > 0 {
+		s.flying, s.out = s.out, nil
+		s.transmit(s.flying)
+	}
+}
+
+func (s *httpServer) transmit(data []byte) {
+	s.sending = true
+	if err := s.stream.Send(s.send, data); err != nil {
+		s.sending = false
+		if h := s.chunkOf; h != nil {
+			s.chunkOf, h.chunkInUse = nil, false
+		}
+		s.x.notTaken()
+	}
+}
+
+// CompleteAsyncIO goes on with the request.
+func (n *serverSent) CompleteAsyncIO(_ bool, _ int, err error, _ *completion.Overlapped, _ any) {
+	s := (*httpServer)(n)
+	defer s.x.rescue()
+	s.sending = false
+	s.flying = s.w.giveBack(s.flying)
+	if h := s.chunkOf; h != nil {
+		s.chunkOf, h.chunkInUse = nil, false
+		defer h.proceed()
+	}
+	x := s.x
+	switch {
+	case s.closed:
+	case s.parking && err == nil:
+		s.parking = false
+		s.w.park(s)
+	case x == nil:
+		s.close()
+	case err != nil:
+		x.notTaken()
+	default:
+		x.sent()
+	}
+	if x != nil && !s.closed {
+		x.h.proceed()
+	}
+}
+
+// leave ends the exchange's use of the connection, which goes on for others if it can.
+func (s *httpServer) leave(reusable bool) {
+	s.x.server, s.x = nil, nil
+	switch {
+	case !reusable || s.closed || len(s.rest) > 0 || len(s.out) > 0:
+		s.close()
+	case s.sending: // the answer was faster than the completion
+		s.parking = true
+	default:
+		s.w.park(s)
+	}
+}
+
+// close ends the connection.
+func (s *httpServer) close() {
+	if s.closed {
+		return
+	}
+	s.closed = true
+	s.letGo()
+	switch {
+	case s.shaking != nil:
+		s.shaking.Abort(completion.ErrOperationAborted)
+	case s.connecting:
+		_ = s.recv.Cancel() // in flight
+	case s.stream != nil && !s.stream.Closed():
+		_ = s.stream.Close() // it is open
+	}
+}

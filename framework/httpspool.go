@@ -1,0 +1,373 @@
+package framework
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"fwx/framework/completion"
+	"fwx/framework/strict"
+)
+
+// SpoolConfig is where bodies of requests wait that are too long for memory, see
+// OverflowSpool.
+type SpoolConfig struct {
+	// Dir is the directory of their files, which is made if it is missing; empty means the
+	// system's for temporary files.
+	Dir string `toml:"dir"`
+	// MaxBody bounds a body: beyond, 413. 0 means 1 GiB.
+	MaxBody strict.Size `toml:"max_body"`
+	// MaxTotal bounds all of them together: beyond, 503. 0 means 10 GiB.
+	MaxTotal strict.Size `toml:"max_total"`
+
+	Table strict.Table `toml:"."`
+}
+
+const (
+	defaultSpoolBody  = 1 << 30
+	defaultSpoolTotal = 10 << 30
+)
+
+func (c *SpoolConfig) check(p part) {
+	bound := func(key string, n *strict.Size, fallback strict.Size) {
+		if *n < 0 || *n == 0 && p.table.Has(key) {
+			p.errorf(key, "wants a size of at least 1, not %d", *n)
+		}
+		if *n <= 0 {
+			*n = fallback
+		}
+	}
+	bound("max_body", &c.MaxBody, defaultSpoolBody)
+	bound("max_total", &c.MaxTotal, max(defaultSpoolTotal, c.MaxBody))
+	if c.MaxTotal < c.MaxBody {
+		p.errorf("max_total", "wants at least the %d bytes of max_body, not %d", c.MaxBody, c.MaxTotal)
+	}
+}
+
+// makeSpool makes the directory of a listener's spool.
+func (l *listener) makeSpool() error {
+	if l.config.HTTP == nil {
+		return nil
+	}
+	l.spoolDir = os.TempDir()
+	if dir := l.config.HTTP.Spool.Dir; dir != "" {
+		l.spoolDir = l.generation.config.path(dir)
+	}
+	if err := l.generation.fw.port.MkdirAll(l.spoolDir, 0o700); err != nil {
+		return fmt.Errorf("listener %q: http.spool.dir: %w", l.config.Name, err)
+	}
+	return nil
+}
+
+// SpooledBodyFilter is a RequestBodyFilter that asks for bodies by WholeBody with
+// OverflowSpool.
+type SpooledBodyFilter interface {
+	// SpooledBody is given a body that was longer than the limit, instead of RequestBody,
+	// and once. To replace it is to send something else instead, to drop it to send none.
+	SpooledBody(x *Exchange, body *Spool) Verdict
+}
+
+// Spool is the body of a request on the disk. Its file has no name any more, so that it
+// goes with the gateway, however that ends. It is written and read by the port: a slow
+// disk slows down the client, and nothing piles up.
+type Spool struct {
+	x      *Exchange // nil: it is given up
+	l      *listener
+	path   string
+	state  spoolState
+	handle *completion.Handle // nil: it is being opened
+	o      *completion.Overlapped
+	size   int64
+	done   int64 // how much of it has been written, or released
+
+	gathered []byte // to be written
+	flying   []byte // and on its way; or what was read
+	ended    bool   // nothing more is to be written
+}
+
+type spoolState uint8
+
+const (
+	spoolTaking    spoolState = iota // what the client sends
+	spoolShown                       // to the filters
+	spoolReleasing                   // to the server
+)
+
+// spoolOpened and spoolMoved are the spool as the notification of its operations.
+type (
+	spoolOpened Spool
+	spoolMoved  Spool
+)
+
+// Size returns the length of the body in bytes.
+func (s *Spool) Size() int64 { return s.size }
+
+// ReadFile starts to read a part of the body, as Handle.ReadFile does, for the filter that
+// has been given it and has not given its verdict. Afterwards it is ErrTerminating.
+func (s *Spool) ReadFile(ov *completion.OVERLAPPED, buf []byte) error {
+	if s.x == nil || s.state != spoolShown {
+		return ErrTerminating
+	}
+	return s.handle.ReadFile(ov, buf)
+}
+
+// beginSpool puts a body on the disk of which a part has been gathered, and more has come.
+func (x *Exchange) beginSpool(gathered, more []byte) {
+	h := x.h
+	s := &Spool{x: x, l: h.c.listener, o: h.w.worker.CreateOverlapped(), gathered: gathered}
+	s.path = filepath.Join(s.l.spoolDir, "fwx-"+x.ID()+".spool")
+	x.spool = s
+	if !s.reserve(len(gathered)) {
+		return
+	}
+	err := s.o.SetNotificationInterface((*spoolOpened)(s), nil)
+	if err == nil {
+		err = h.w.worker.OpenFile(s.o, nil, s.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	}
+	if err != nil {
+		s.failed(err)
+		return
+	}
+	s.take(more)
+}
+
+func (s *Spool) failed(err error) { s.x.fail(503, fmt.Sprintf("the spool: %v", err)) }
+
+// reserve counts more of the body; false if it is too much, which has been answered.
+func (s *Spool) reserve(n int) bool {
+	s.size += int64(n)
+	total := s.l.spooled.Add(int64(n))
+	s.l.httpSpooled.Add(float64(n))
+	switch c := &s.x.h.config.Spool; {
+	case s.size > int64(c.MaxBody):
+		s.x.fail(413, "the body is longer than the max_body of the spool")
+		return false
+	case total > int64(c.MaxTotal):
+		s.x.fail(503, "the spool has its max_total")
+		return false
+	}
+	return true
+}
+
+// CompleteAsyncIO takes the file's name away, and begins to write.
+func (n *spoolOpened) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overlapped, _ any) {
+	s := (*Spool)(n)
+	s.handle, _ = o.TakeValue().(*completion.Handle)
+	if s.handle != nil {
+		s.unlink(o.Worker())
+	}
+	x := s.x
+	defer x.rescue()
+	if x == nil {
+		s.close()
+		return
+	}
+	h := x.h
+	if err == nil {
+		err = o.SetNotificationInterface((*spoolMoved)(s), nil)
+	}
+	if err == nil {
+		s.write()
+	} else {
+		s.failed(err)
+	}
+	h.proceed()
+}
+
+// unlink takes the file's name away.
+func (s *Spool) unlink(w *completion.Worker) {
+	left := func(err error) {
+		if err != nil {
+			s.l.generation.fw.logger.Error("a file of the spool is left", "listener", s.l.config.Name, "file", s.path, "error", err)
+		}
+	}
+	o := w.CreateOverlapped()
+	err := o.SetNotificationInterface(completion.CompletionFunc(func(_ bool, _ int, err error, _ *completion.Overlapped, _ any) { left(err) }), nil)
+	if err == nil {
+		err = w.Remove(o, nil, s.path)
+	}
+	left(err)
+}
+
+// take takes more of the body.
+func (s *Spool) take(content []byte) {
+	if s.reserve(len(content)) {
+		s.gathered = append(s.gathered, content...)
+		s.write()
+	}
+}
+
+// busy reports whether nothing more can be taken now.
+func (s *Spool) busy() bool {
+	return s.state != spoolTaking || len(s.gathered) >= pieceSize && s.o.InFlight()
+}
+
+// end is for a body of which all has been taken.
+func (s *Spool) end() {
+	s.ended = true
+	s.x.h.await(waitDisk)
+	s.write()
+}
+
+// write writes what has been gathered, if it is worth it, and shows the body when all of
+// it has been written.
+func (s *Spool) write() {
+	if s.handle == nil || s.o.InFlight() {
+		return
+	}
+	if s.ended && len(s.gathered) == 0 {
+		s.show()
+		return
+	}
+	if !s.ended && len(s.gathered) < pieceSize {
+		return
+	}
+	s.flying, s.gathered = s.gathered, s.flying[:0]
+	s.move(s.handle.WriteFile, s.flying)
+}
+
+// move begins to write or read a piece, at the place that has been reached.
+func (s *Spool) move(begin func(*completion.OVERLAPPED, []byte) error, piece []byte) {
+	ov, err := s.o.GetOverlapped()
+	if err == nil {
+		ov.Offset = s.done
+		err = begin(ov, piece)
+	}
+	if err != nil {
+		s.failed(err)
+	}
+}
+
+// CompleteAsyncIO goes on behind a piece that has been written, or read.
+func (n *spoolMoved) CompleteAsyncIO(_ bool, bytes int, err error, _ *completion.Overlapped, _ any) {
+	s := (*Spool)(n)
+	x := s.x
+	defer x.rescue()
+	if x == nil {
+		return
+	}
+	h := x.h
+	if err != nil {
+		s.failed(err)
+		h.proceed()
+		return
+	}
+	s.done += int64(bytes)
+	if s.state == spoolReleasing {
+		s.send(s.flying[:bytes])
+	} else {
+		s.writeOn()
+	}
+	h.proceed()
+}
+
+// writeOn goes on behind a piece that has been written.
+func (s *Spool) writeOn() {
+	if cap(s.flying) > 4*pieceSize {
+		s.flying = nil
+	}
+	if !s.ended {
+		s.x.h.await(waitBody)
+	}
+	s.write()
+}
+
+// show shows the body to the filters.
+func (s *Spool) show() {
+	s.state, s.gathered, s.flying = spoolShown, nil, nil
+	s.x.start(&s.x.up, asking{stage: askSpooled})
+}
+
+// askSpooled asks a filter that has asked for it.
+func (x *Exchange) askSpooled(l *httpLink) Verdict {
+	a := x.upWhole.asker(l)
+	if a == nil || !a.spool {
+		return Pass
+	}
+	a.told = true
+	f, ok := l.filter.(SpooledBodyFilter)
+	if !ok {
+		return Fail("it is no SpooledBodyFilter and wants bodies spooled")
+	}
+	return f.SpooledBody(x, x.spool)
+}
+
+// told reports whether a filter has been told of a body that is not, or was not, in memory.
+func (x *Exchange) told(l *httpLink) bool {
+	a := x.upWhole.asker(l)
+	return a != nil && a.told
+}
+
+// passSpooled sends the request on its way, after the filters have seen the body.
+func (x *Exchange) passSpooled() {
+	x.upWhole.limit = 0 // from now on it is as if it came in pieces, for those who have not asked for it
+	for i := range x.upWhole.askers {
+		x.upWhole.askers[i].told = true
+	}
+	x.requestState = requestHeld
+	x.forward()
+}
+
+// replaceSpooled goes on with something else instead of the body. Filters that have been
+// asked are not asked again.
+func (x *Exchange) replaceSpooled(data []byte) {
+	x.endSpool()
+	begin := asking{stage: askRequestBody, chunk: data}
+	if len(data) == 0 {
+		begin.next = len(x.h.filters)
+	}
+	x.start(&x.up, begin)
+}
+
+// release begins to send the body to the server.
+func (s *Spool) release() {
+	s.state, s.done, s.flying = spoolReleasing, 0, s.x.h.w.piece()
+	s.proceed()
+}
+
+// proceed reads on when the server has taken what was read.
+func (s *Spool) proceed() {
+	x := s.x
+	if s.state != spoolReleasing || s.o.InFlight() || x.up.held || x.deaf || x.server == nil {
+		return
+	}
+	h := x.h
+	if x.server.sending || len(x.server.out) > maxOut {
+		h.await(waitServer)
+		return
+	}
+	if s.done == s.size {
+		h.w.giveBackPiece(s.flying)
+		x.endSpool()
+		x.start(&x.up, asking{stage: askRequestBody, end: true})
+		return
+	}
+	h.await(waitDisk)
+	s.move(s.handle.ReadFile, s.flying[:min(pieceSize, s.size-s.done)])
+}
+
+// send sends what was read to the server, through the filters that have not seen it.
+func (s *Spool) send(piece []byte) {
+	s.x.start(&s.x.up, asking{stage: askRequestBody, chunk: piece})
+	if s.x != nil {
+		s.proceed()
+	}
+}
+
+// endSpool gives the exchange's spool up, if it has one.
+func (x *Exchange) endSpool() {
+	s := x.spool
+	if s == nil {
+		return
+	}
+	x.spool, s.x = nil, nil
+	s.l.spooled.Add(-s.size)
+	s.l.httpSpooled.Add(-float64(s.size))
+	s.close()
+}
+
+func (s *Spool) close() {
+	if s.handle != nil {
+		_ = s.handle.Close() // it is open
+	}
+}

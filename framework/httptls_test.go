@@ -1,0 +1,151 @@
+package framework
+
+import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"fwx/framework/balance"
+	"fwx/framework/completion"
+	"fwx/framework/fwxtest"
+)
+
+// HTTP is spoken over TLS on both sides, and connections to servers are used again.
+func TestHTTPOverTLS(t *testing.T) {
+	ca := fwxtest.NewAuthority(t)
+	certificate := ca.Issue("127.0.0.1")
+	server := httptest.NewUnstartedServer(http.HandlerFunc(mirror))
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate.Certificate}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	for _, backend := range completion.Backends() {
+		t.Run(backend, func(t *testing.T) {
+			config := tlsConfig(backend, server.Listener.Addr().String(), []fwxtest.Issued{certificate})
+			config.Service.Workers = 1
+			config.Upstreams[0].TLS = &UpstreamTLS{CA: ca.File}
+			config.Listeners[0].Protocol = protocolHTTP
+			g := startGateway(t, config)
+			transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Pool}}
+			t.Cleanup(transport.CloseIdleConnections)
+			client := &http.Client{Transport: transport, Timeout: patience}
+			for _, size := range []int{0, 1000, 200_000} {
+				r := must(http.NewRequestWithContext(t.Context(), "POST", "https://"+g.ListenAddress("in").String()+"/", bytes.NewReader(random(size))))(t)
+				p := must(client.Do(r))(t)
+				got := must(io.ReadAll(p.Body))(t)
+				check(t, p.Body.Close())
+				if p.StatusCode != 200 || !bytes.Equal(got, random(size)) || p.Header.Get("Sent-X-Forwarded-Proto") != "https" {
+					t.Errorf("%s, %d bytes of %d, %v", p.Status, len(got), size, p.Header)
+				}
+			}
+			if n := g.counter(t, metricUpstreamHandshakes, "full") + g.counter(t, metricUpstreamHandshakes, "resumed"); n != 1 {
+				t.Errorf("%v handshakes with the server", n)
+			}
+		})
+	}
+}
+
+// HTTP/1.1 is what is offered by ALPN, and nothing else can be.
+func TestHTTPAgreedByALPN(t *testing.T) {
+	ca := fwxtest.NewAuthority(t)
+	certificates := []fwxtest.Issued{ca.Issue("a.example")}
+	config := tlsConfig("auto", httpServerOf(t, mirror), certificates)
+	config.Listeners[0].Protocol = protocolHTTP
+	g := startGateway(t, config)
+	for _, test := range []struct {
+		offered []string
+		agreed  string
+		refused bool
+	}{
+		{nil, "", false}, {[]string{"http/1.1"}, "http/1.1", false}, {[]string{"h2", "http/1.1"}, "http/1.1", false}, {[]string{"h2"}, "", true},
+	} {
+		c, err := g.dialTLS(t, &tls.Config{ServerName: "a.example", RootCAs: ca.Pool, NextProtos: test.offered})
+		if (err != nil) != test.refused || err == nil && c.ConnectionState().NegotiatedProtocol != test.agreed {
+			t.Errorf("%q: %v", test.offered, err)
+		}
+	}
+	for what, change := range map[string]func(*ListenerTLS){
+		`alpn[1]: "h2" is not spoken: protocol = "http" is "http/1.1"`: func(l *ListenerTLS) { l.ALPN = []string{"http/1.1", "h2"} },
+		`mode: "passthrough" leaves nothing to read`:                   func(l *ListenerTLS) { l.Mode = TLSPassThrough },
+	} {
+		config := tlsConfig("auto", "127.0.0.1:1", certificates)
+		config.Listeners[0].Protocol = protocolHTTP
+		change(config.Listeners[0].TLS)
+		if _, err := New(config, nil); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%v, want %s", err, what)
+		}
+	}
+}
+
+// Servers with TLS are checked over it, and one whose certificate does not hold is down.
+func TestChecksOverTLS(t *testing.T) {
+	ca := fwxtest.NewAuthority(t)
+	good, expired := ca.Issue("127.0.0.1"), ca.IssueUntil(time.Now().Add(-time.Minute), "127.0.0.1")
+	serverWith := func(certificate fwxtest.Issued, status int) string {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		s.TLS = &tls.Config{Certificates: []tls.Certificate{certificate.Certificate}}
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		return s.Listener.Addr().String()
+	}
+	silent := serve(t, func(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) })
+	servers := []string{serverWith(good, 200), serverWith(good, 500), serverWith(expired, 200), httpServerOf(t, mirror), silent}
+	for kind, want := range map[string][]string{
+		balance.CheckTCP:  {"", "", "expired", "TLS handshake", "no answer within"},
+		balance.CheckHTTP: {"", "status 500", "expired", "TLS handshake", "no answer within"},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			config := httpConfig("auto", "127.0.0.1:1")
+			config.Upstreams[0].Servers = servers
+			config.Upstreams[0].TLS = &UpstreamTLS{CA: ca.File}
+			config.Upstreams[0].Check = &balance.CheckConfig{Kind: kind, Interval: 50 * time.Millisecond, Timeout: 2 * time.Second, Fall: 1}
+			g := startGateway(t, config)
+			eventually(t, "each server has been judged", func() bool {
+				for i, info := range g.UpstreamInfos()[0].Servers {
+					if info.Checks == 0 || (want[i] == "") != (info.State == "up") || !strings.Contains(info.Reason, want[i]) {
+						return false
+					}
+				}
+				return true
+			})
+			// A changed configuration has other authorities.
+			config.Upstreams[0].TLS = &UpstreamTLS{CA: fwxtest.NewAuthority(t).File}
+			check(t, g.Reload(t.Context(), config))
+			eventually(t, "nobody is trusted any more", func() bool {
+				info := g.UpstreamInfos()[0].Servers[0]
+				return info.State == "down" && strings.Contains(info.Reason, "unknown authority")
+			})
+		})
+	}
+}
+
+// A server whose certificate does not hold is not spoken to, and the log says why.
+func TestHTTPToUnknownServer(t *testing.T) {
+	ca, other := fwxtest.NewAuthority(t), fwxtest.NewAuthority(t)
+	for reason, certificate := range map[string]fwxtest.Issued{
+		"unknown authority":                  other.Issue("127.0.0.1"),
+		"expired":                            ca.IssueUntil(time.Now().Add(-time.Minute), "127.0.0.1"),
+		"valid for 127.0.0.2, not 127.0.0.1": ca.Issue("127.0.0.2"),
+	} {
+		t.Run(reason, func(t *testing.T) {
+			server := httptest.NewUnstartedServer(http.HandlerFunc(mirror))
+			server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate.Certificate}}
+			server.Config.ErrorLog = log.New(io.Discard, "", 0)
+			server.StartTLS()
+			t.Cleanup(server.Close)
+			g := startHTTP(t, server.Listener.Addr().String(), func(c *Config) { c.Upstreams[0].TLS = &UpstreamTLS{CA: ca.File} })
+			p, _ := ask(t, g.dial(t), "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			g.answered(t, p, 502, reason)
+			if n := g.counter(t, metricUpstreamHandshakes, "failed"); n != 1 {
+				t.Errorf("%v failed handshakes are counted", n)
+			}
+		})
+	}
+}

@@ -1,0 +1,71 @@
+package framework
+
+// A connection that was upgraded is a tunnel: what comes from one side goes to the
+// other as it is, but for a WebSocket whose messages a filter sees.
+
+// upgrade begins the tunnel after a 101; false if nobody has asked for it.
+func (x *Exchange) upgrade() bool {
+	h := x.h
+	if x.request.Upgrade() == nil || x.response.Upgrade() == nil || x.requestState != requestComplete {
+		x.dropServer()
+		x.fail(502, x.address.String()+": it switches protocols unasked")
+		return false
+	}
+	if err := x.watchMessages(); err != nil {
+		x.dropServer()
+		x.fail(502, x.address.String()+": "+err.Error())
+		return false
+	}
+	x.response.RemoveHopByHop()
+	x.tunnel, x.responseState, x.status = true, responseContent, 101
+	h.room()
+	h.out = x.response.AppendLine(h.out)
+	h.out = x.response.Append(h.out)
+	h.out = append(h.out, "Connection: upgrade\r\nX-Request-Id: "...)
+	h.out = append(append(h.out, x.id[:]...), "\r\n\r\n"...)
+	h.await(waitTunnel)
+	return true
+}
+
+// takeTunnel takes what the client has sent.
+func (x *Exchange) takeTunnel() bool {
+	h := x.h
+	if x.socket != nil {
+		return x.takeMessage(Upstream, &h.rest)
+	}
+	if x.server == nil || x.server.sending {
+		return false
+	}
+	data := h.rest
+	h.rest = nil
+	x.bytesUp += int64(len(data))
+	x.server.write(data, false)
+	return false
+}
+
+// receiveTunnel takes what the server has sent.
+func (x *Exchange) receiveTunnel() bool {
+	if x.socket != nil {
+		return x.takeMessage(Downstream, &x.server.rest)
+	}
+	if x.h.sending {
+		return false
+	}
+	data := x.server.rest
+	x.server.rest = nil
+	x.passDown(data)
+	return false
+}
+
+// endTunnel passes the end of the client's stream on.
+func (x *Exchange) endTunnel() {
+	if s := x.server; s != nil && !s.sending && s.stream.CloseSend() != nil {
+		x.endOfServer()
+	}
+}
+
+// endOfServer passes the end of the server's stream on.
+func (x *Exchange) endOfServer() {
+	x.h.closing = true
+	x.finish()
+}

@@ -1,0 +1,92 @@
+package framework
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"slices"
+)
+
+// filter is a filter in a generation.
+type filter struct {
+	*instance
+
+	config FilterConfig
+	used   bool // a listener names it
+}
+
+// instance is a filter that has been made. It lives as long as a generation has it.
+type instance struct {
+	Filter
+
+	mask  EventMask
+	begun bool // FilterInit was called
+	uses  int  // filters of generations that are this one
+}
+
+// is reports whether it is a filter that a host program has given.
+func (i *instance) is(given Filter) bool {
+	return reflect.ValueOf(given).Comparable() && reflect.ValueOf(i.Filter).Comparable() && i.Filter == given
+}
+
+// files returns the files that the filter was made from.
+func (i *instance) files() []File {
+	if u, ok := i.Filter.(FileUser); ok {
+		return u.Files()
+	}
+	return nil
+}
+
+// stale reports whether a file that the filter was made from has changed.
+func (i *instance) stale() bool { return slices.ContainsFunc(i.files(), File.changed) }
+
+// init calls FilterInit, unless that has been done or no listener uses the
+// filter; a panic in it is an error.
+func (f *filter) init(fw *Firewall) (begun bool, err error) {
+	if !f.used || f.begun {
+		return false, nil
+	}
+	defer recovered(&err)
+	begun, f.begun = true, true
+	f.mask, err = f.FilterInit(fw)
+	return begun, err
+}
+
+// retire tells a filter that it sees no new connections.
+func (f *filter) retire() (err error) {
+	r, ok := f.Filter.(Retirer)
+	if !ok || !f.begun {
+		return nil
+	}
+	defer recovered(&err)
+	r.Retire()
+	return nil
+}
+
+// shutdown calls FilterShutdown; a panic in it is an error.
+func (f *filter) shutdown(ctx context.Context, fw *Firewall) (err error) {
+	s, ok := f.Filter.(FilterShutdowner)
+	begun := f.begun
+	f.begun = false
+	if !ok || !begun {
+		return nil
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("filter %q: %w", f.config.Name, err)
+		}
+	}()
+	defer recovered(&err)
+	ctx, cancel := fw.stopping.begin(ctx, stopLimit)
+	defer cancel()
+	fw.tell(ServiceStatus{StateStopping, stopLimit})
+	return s.FilterShutdown(ctx)
+}
+
+// recovered turns a panic into an error; it is deferred.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("it panicked: %v\n%s", r, debug.Stack())
+	}
+}

@@ -1,0 +1,109 @@
+package framework
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+
+	"golang.org/x/sys/cpu"
+
+	"fwx/framework/completion"
+)
+
+// workerLoad is the connections of a worker, on a cache line of its own.
+type workerLoad struct {
+	connections map[*Connection]struct{} // of the worker only
+	count       atomic.Int64
+	held        atomic.Int64             // events and chunks that filters keep
+	handshakes  handshakes               // of the worker only
+	http        *httpWorker              // of the worker only; nil: it has had no such connection
+	sends       []*completion.Overlapped // of the worker only: those that can be lent
+
+	_ cpu.CacheLinePad
+}
+
+// maxSends bounds the operations that a worker keeps to lend.
+const maxSends = 1024
+
+// load returns what there is of the connection's worker.
+func (c *Connection) load() *workerLoad { return &c.fw.live[c.worker.Index()] }
+
+// lend returns an operation to send with, for as long as that takes. Most connections
+// are idle most of the time, so none has one of its own.
+func (c *Connection) lend(notify completion.ExternalIOCompletion) (*completion.Overlapped, error) {
+	load := c.load()
+	var o *completion.Overlapped
+	if last := len(load.sends) - 1; last >= 0 {
+		o = load.sends[last]
+		load.sends = load.sends[:last]
+	} else {
+		o = c.worker.CreateOverlapped()
+	}
+	return o, o.SetNotificationInterface(notify, nil)
+}
+
+// giveBack takes a lent operation back, which has ended.
+func (c *Connection) giveBack(o *completion.Overlapped) {
+	if load := c.load(); len(load.sends) < maxSends {
+		_ = o.SetNotificationInterface(nobody, nil) // it is idle; the connection is to be forgotten
+		load.sends = append(load.sends, o)
+	}
+}
+
+// nobody is told of nothing.
+var nobody completion.CompletionFunc = func(bool, int, error, *completion.Overlapped, any) {}
+
+// count takes the place of a connection on a worker; false if all are taken.
+func (fw *Firewall) count(w *completion.Worker) bool {
+	for n := fw.open.Load(); n < fw.limit.Load(); n = fw.open.Load() {
+		if fw.open.CompareAndSwap(n, n+1) {
+			fw.live[w.Index()].count.Add(1)
+			return true
+		}
+	}
+	return false
+}
+
+// uncount gives it back.
+func (fw *Firewall) uncount(w *completion.Worker) {
+	fw.live[w.Index()].count.Add(-1)
+	if fw.open.Add(-1) == fw.limit.Load()-1 {
+		for _, l := range fw.current.Load().listeners {
+			l.acceptor.resume()
+		}
+	}
+}
+
+// leastLoaded returns the worker with the fewest connections; w if it has as few.
+func (fw *Firewall) leastLoaded(w *completion.Worker) *completion.Worker {
+	best, least := w, fw.live[w.Index()].count.Load()
+	for i, other := range fw.port.Workers() {
+		if n := fw.live[i].count.Load(); n < least {
+			best, least = other, n
+		}
+	}
+	return best
+}
+
+// reset resets the connections of generations for a reason, and waits for their end.
+func (fw *Firewall) reset(ctx context.Context, reason error, generations ...*generation) error {
+	for i, w := range fw.port.Workers() {
+		_ = w.Post(func() { //nolint:contextcheck // the port is open; what the end of a connection causes ends by itself
+			for c := range fw.live[i].connections {
+				if slices.Contains(generations, c.listener.generation) {
+					c.abort(reason)
+				}
+			}
+		})
+	}
+	ctx, cancel := context.WithTimeout(ctx, stopLimit)
+	defer cancel()
+	for _, g := range generations {
+		select {
+		case <-g.drained:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,246 @@
+package framework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"fwx/framework/strict"
+)
+
+// maxReplaced is how many generations that have been replaced may still have
+// connections.
+const maxReplaced = 16
+
+// Reload replaces the configuration of a firewall that runs. Connections that
+// there are keep what they began with, its filters, their servers and time-outs,
+// until they end; new ones begin with the new configuration. Nothing is refused or
+// lost in between: a listener whose address stays keeps its socket.
+//
+// The configuration is checked as by New, its servers' names are looked up, new
+// listeners opened and new filters made ready, before anything is switched. After
+// an error the old configuration is in force as if nothing had happened.
+//
+// A filter that is the same in both is carried over, with all that it keeps: one of
+// a kind if its name, settings and files are, a FilterConfig.Filter if the value is.
+// FilterInit is called of the others. A filter that is replaced is retired, see
+// Retirer, and has FilterShutdown called when the last connection that it may see
+// has ended. A client's Session goes on.
+//
+// What Reload cannot change is an error: the workers, the backend, the admin
+// listener and the store. Config.Logger, OnStatus and OnAlert are not looked at. Sixteen
+// replaced generations may have connections; beyond, those
+// of the oldest are reset, lest clients could keep the service from being
+// configured. Reload is ErrNotRunning before Start and after Shutdown. Calls of it
+// wait for each other, for Start and Shutdown, and for the FilterShutdown of what
+// was replaced; it must not be called on a worker or by a filter.
+func (fw *Firewall) Reload(ctx context.Context, config Config) error {
+	fw.mu.Lock()
+	defer fw.mu.Unlock()
+	if fw.status != statusRunning {
+		return ErrNotRunning
+	}
+	old := fw.current.Load()
+	g, err := newGeneration(fw, config, old)
+	if err != nil {
+		return err
+	}
+	if err = g.prepare(ctx); err == nil {
+		err = fw.makeRoom(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, g.discard(context.WithoutCancel(ctx)))
+	}
+	fw.generations = append(fw.generations, g)
+	g.begin() //nolint:contextcheck // what connections cause ends by itself
+	fw.logger.Info("reloaded", "generation", g.number, "changed", g.changes(old))
+	fw.retire(old) //nolint:contextcheck // it ends by itself
+	return nil
+}
+
+// retire lets a generation that has been replaced end with its last connection.
+func (fw *Firewall) retire(old *generation) {
+	g := fw.current.Load()
+	for _, l := range old.listeners {
+		if !g.accepts(l.acceptor) {
+			l.acceptor.close()
+		}
+	}
+	for _, u := range old.upstreams {
+		if !g.balances(u.servers) {
+			u.servers.Retire()
+		}
+	}
+	for _, f := range old.filters {
+		if g.has(f.instance) {
+			continue
+		}
+		if err := f.retire(); err != nil {
+			fw.logger.Error("a filter that is replaced", "filter", f.config.Name, "error", err)
+		}
+	}
+	old.leave()
+}
+
+// makeRoom resets the connections of the oldest generations if there are too many
+// for one more.
+func (fw *Firewall) makeRoom(ctx context.Context) error {
+	for _, g := range slices.Clone(fw.generations) {
+		if g.users.Load() == 0 {
+			fw.end(ctx, g)
+		}
+	}
+	for len(fw.generations) > maxReplaced {
+		oldest := fw.generations[0]
+		fw.logger.Warn("too many replaced configurations have connections; those of the oldest are reset",
+			"generation", oldest.number, "connections", oldest.users.Load())
+		if err := fw.reset(ctx, errSuperseded, oldest); err != nil {
+			return fmt.Errorf("too many replaced configurations have connections, and those of generation %d do not end: %w", oldest.number, err)
+		}
+		fw.end(ctx, oldest)
+	}
+	return nil
+}
+
+// bury ends a generation that has drained, unless somebody else has.
+func (fw *Firewall) bury(g *generation) {
+	fw.mu.Lock()
+	defer fw.mu.Unlock()
+	fw.end(context.Background(), g)
+}
+
+// end ends a generation, once.
+func (fw *Firewall) end(ctx context.Context, g *generation) {
+	i := slices.Index(fw.generations, g)
+	if i < 0 {
+		return
+	}
+	fw.generations = slices.Delete(fw.generations, i, i+1)
+	if err := g.end(context.WithoutCancel(ctx)); err != nil {
+		fw.logger.Error("a replaced configuration has ended", "generation", g.number, "error", err)
+		return
+	}
+	fw.logger.Debug("a replaced configuration has ended", "generation", g.number)
+}
+
+// checkChange reports what is different from the configuration in force and cannot
+// be changed.
+func (c *Config) checkChange(current *Config, mistakes *strict.Errors) {
+	p := part{mistakes, c.Service.table, "service"}
+	if now := current.Service.Workers; c.Service.Workers != now {
+		p.errorf("workers", "cannot be changed from %d while the service runs: restart it", now)
+	}
+	if now := current.Service.Backend; c.Service.Backend != now {
+		p.errorf("backend", "cannot be changed from %q while the service runs: restart it", now)
+	}
+	if !c.Admin.same(current.Admin) {
+		part{mistakes, c.Admin.table, "admin"}.errorf("listen", "the admin listener cannot be changed while the service runs: restart it")
+	}
+	if !c.Store.same(current.Store) {
+		part{mistakes, c.Store.Table, "store"}.errorf("kind", "the store cannot be changed while the service runs: restart it")
+	}
+}
+
+// inheritFilters takes over the filters that are the same.
+func (g *generation) inheritFilters(current *generation) {
+	for _, f := range g.filters {
+		before := current.filter(f.config.Name)
+		if f.config.Filter == nil && f.used && before != nil && before.begun && f.config.same(before.config) && !before.stale() {
+			f.instance = before.instance
+		}
+	}
+}
+
+// same reports whether two filters are made from the same.
+func (fc FilterConfig) same(other FilterConfig) bool {
+	return fc.Kind == other.Kind && fc.Class == other.Class && fc.Dir == other.Dir && reflect.DeepEqual(fc.Table.Map(), other.Table.Map())
+}
+
+// inheritSockets takes over the sockets of the listeners whose address stays: first
+// where the name does, too, because there may be several of one address if the port
+// is 0.
+func (g *generation) inheritSockets(current *generation) {
+	for _, byName := range []bool{true, false} {
+		for _, l := range g.listeners {
+			for _, before := range current.listeners {
+				if l.acceptor == nil && !g.accepts(before.acceptor) && l.sameAddress(before) && (!byName || l.config.Name == before.config.Name) {
+					l.take(before.acceptor)
+				}
+			}
+		}
+	}
+}
+
+func (l *listener) sameAddress(before *listener) bool {
+	address, err := l.wanted()
+	return err == nil && address == before.acceptor.address
+}
+
+// changes names what is different from an earlier generation.
+func (g *generation) changes(old *generation) string {
+	var list []string
+	if a, b := old.config.Service, g.config.Service; !reflect.DeepEqual(withoutTable(a), withoutTable(b)) {
+		list = append(list, "service")
+	}
+	list = append(list, differences("filter", old.filters, g.filters,
+		func(f *filter) string { return f.config.Name },
+		func(a, b *filter) bool {
+			return a.instance == b.instance && a.config.Class == b.config.Class || !a.used && !b.used && a.config.same(b.config)
+		})...)
+	list = append(list, differences("upstream", old.upstreams, g.upstreams,
+		func(u *upstream) string { return u.config.Name },
+		func(a, b *upstream) bool {
+			return a.servers == b.servers && a.config.ConnectTimeout == b.config.ConnectTimeout &&
+				reflect.DeepEqual(a.config.TLS.withoutTable(), b.config.TLS.withoutTable())
+		})...)
+	list = append(list, differences("listener", old.config.Listeners, g.config.Listeners,
+		func(l ListenerConfig) string { return l.Name },
+		func(a, b ListenerConfig) bool {
+			a.Table, b.Table = strict.Table{}, strict.Table{}
+			a.TLS, b.TLS = a.TLS.withoutTables(), b.TLS.withoutTables()
+			a.Routes, b.Routes = withoutTables(a.Routes), withoutTables(b.Routes)
+			a.HTTP, b.HTTP = a.HTTP.withoutTable(), b.HTTP.withoutTable()
+			return reflect.DeepEqual(a, b)
+		})...)
+	list = append(list, g.changedCertificates(old)...)
+	if len(list) == 0 {
+		return "nothing"
+	}
+	return strings.Join(list, ", ")
+}
+
+func withoutTables(routes []RouteConfig) []RouteConfig {
+	routes = slices.Clone(routes)
+	for i := range routes {
+		routes[i].Table = strict.Table{}
+	}
+	return routes
+}
+
+func withoutTable(s ServiceConfig) ServiceConfig {
+	s.table = strict.Table{}
+	return s
+}
+
+// differences names the parts of one sort that are new, changed or gone.
+func differences[T any](what string, old, current []T, name func(T) string, same func(a, b T) bool) (list []string) {
+	find := func(parts []T, wanted T) int {
+		return slices.IndexFunc(parts, func(t T) bool { return name(t) == name(wanted) })
+	}
+	for _, part := range current {
+		if i := find(old, part); i < 0 {
+			list = append(list, what+" "+name(part)+" (new)")
+		} else if !same(old[i], part) {
+			list = append(list, what+" "+name(part))
+		}
+	}
+	for _, part := range old {
+		if find(current, part) < 0 {
+			list = append(list, what+" "+name(part)+" (gone)")
+		}
+	}
+	return list
+}

@@ -1,0 +1,77 @@
+package framework
+
+import "fwx/framework/completion"
+
+// A secondary connection is one that was expected. It lives on its parent's
+// worker, in its session, and has its listener's filters.
+
+// Parent returns the connection whose filter has expected this one; nil for a
+// primary connection. It may have ended.
+func (c *Connection) Parent() *Connection {
+	if c.origin == nil {
+		return nil
+	}
+	return c.origin.parent
+}
+
+// Expected returns what Connection.Expect returned for this connection; nil for a
+// primary connection.
+func (c *Connection) Expected() *Expected { return c.origin }
+
+// inward reports whether it is the server that has connected, and the client that
+// is connected to.
+func (c *Connection) inward() bool { return c.origin != nil && c.origin.dir == Downstream }
+
+// begun notes the side that has connected.
+func (c *Connection) begun(socket *completion.Socket) {
+	client := socket.RemoteAddress().Addr()
+	if c.inward() {
+		c.client, c.server, c.external = c.origin.to, socket.RemoteAddress(), socket
+	} else {
+		c.client, c.internal = socket.RemoteAddress(), socket
+	}
+	if p := c.Parent(); p != nil {
+		p.secondaries++
+		client = p.session.client
+	}
+	c.session = c.fw.sessions.open(c.listener.generation, client)
+}
+
+// reached notes the side that was connected to.
+func (c *Connection) reached(side stream) {
+	if c.inward() {
+		c.internal = side
+	} else {
+		c.external = side
+	}
+}
+
+// stand goes on when both sides are there: the filter that has expected the
+// connection is told, and then the data flows.
+func (c *Connection) stand() {
+	if c.origin == nil {
+		c.pump()
+		return
+	}
+	c.phase = phaseEvents
+	c.limit.Stop()
+	c.raise(EstablishedConnection)
+}
+
+// tells reports whether a filter with a mask is told the event that is raised. Of a
+// secondary connection it is if it wants all connections. The filter that has
+// expected the connection is told that it stands, and its end.
+func (c *Connection) tells(f *filter, mask EventMask) bool {
+	event := c.event.Type
+	wanted := mask&event != 0
+	switch {
+	case c.origin == nil:
+		return wanted
+	case event == EstablishedConnection:
+		return f == c.origin.requester
+	case event == ConnectionTerminating && f == c.origin.requester:
+		return wanted
+	default:
+		return wanted && mask&AssociatedProtocolsAllConnections != 0
+	}
+}

@@ -1,0 +1,217 @@
+package http1
+
+// Header is the fields of a message, in the order and the case in which they were
+// received, repeated ones included. The zero value has none. What it returns is valid
+// until it is next changed, parsed or reset.
+type Header struct {
+	text   []byte // what the spans are parts of; it only grows until reset
+	fields []field
+}
+
+// span is a part of the text.
+type span struct{ start, end uint32 }
+
+type field struct {
+	name, value span
+	kind        kind
+}
+
+func (h *Header) bytes(s span) []byte { return h.text[s.start:s.end:s.end] }
+
+// keep puts a text behind what there is.
+func keep[T string | []byte](h *Header, text T) span {
+	start := uint32(len(h.text))
+	h.text = append(h.text, text...)
+	return span{start, uint32(len(h.text))}
+}
+
+// Reset removes all fields and keeps the memory.
+func (h *Header) Reset() { h.text, h.fields = h.text[:0], h.fields[:0] }
+
+// Len returns the number of fields.
+func (h *Header) Len() int { return len(h.fields) }
+
+// Name returns the name of field i as it was received.
+func (h *Header) Name(i int) []byte { return h.bytes(h.fields[i].name) }
+
+// Value returns the value of field i.
+func (h *Header) Value(i int) []byte { return h.bytes(h.fields[i].value) }
+
+// Find returns the index of the first field of a name from index i on, -1 if there is
+// none. The name is in lower case.
+func (h *Header) Find(name string, i int) int {
+	for ; i < len(h.fields); i++ {
+		if EqualFold(h.bytes(h.fields[i].name), name) {
+			return i
+		}
+	}
+	return -1
+}
+
+// Get returns the value of the first field of a name, given in lower case; nil if
+// there is none.
+func (h *Header) Get(name string) []byte {
+	if i := h.Find(name, 0); i >= 0 {
+		return h.Value(i)
+	}
+	return nil
+}
+
+// Add adds a field behind the others. The name must be a token and the value without
+// control characters, which ValidName and ValidValue tell; anything else panics, since
+// it would let whoever chose it write a message of his own.
+func (h *Header) Add(name, value string) {
+	add(h, name, value)
+}
+
+// AddBytes is Add for a value in bytes, which it copies.
+func (h *Header) AddBytes(name string, value []byte) { add(h, name, value) }
+
+func add[T string | []byte](h *Header, name string, value T) {
+	if !ValidName(name) || !validValue(value) {
+		panic("http1: a field that must not be sent: " + name)
+	}
+	n := keep(h, name)
+	h.fields = append(h.fields, field{name: n, value: keep(h, value), kind: kindOf(h.bytes(n))})
+}
+
+// Set gives the first field of a name a value and removes the others; without any it
+// adds one. The name of a field that there is stays as it was received.
+func (h *Header) Set(name, value string) {
+	i := h.find(name)
+	if i < 0 {
+		h.Add(name, value)
+		return
+	}
+	if !ValidValue(value) {
+		panic("http1: a field that must not be sent: " + name)
+	}
+	h.fields[i].value = keep(h, value)
+	h.removeFrom(name, i+1)
+}
+
+// Remove removes all fields of a name, given in any case.
+func (h *Header) Remove(name string) { h.removeFrom(name, 0) }
+
+// find is Find for a name in any case.
+func (h *Header) find(name string) int {
+	for i := range h.fields {
+		if equalFold2(h.Name(i), name) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (h *Header) removeFrom(name string, from int) {
+	kept := h.fields[:from]
+	for _, f := range h.fields[from:] {
+		if !equalFold2(h.bytes(f.name), name) {
+			kept = append(kept, f)
+		}
+	}
+	h.fields = kept
+}
+
+// equalFold2 compares two texts without regard to the case of ASCII letters.
+func equalFold2(a []byte, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		x, y := a[i], b[i]
+		if x != y && (x|0x20 != y|0x20 || x|0x20 < 'a' || x|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// Append appends all field lines.
+func (h *Header) Append(dst []byte) []byte {
+	for _, f := range h.fields {
+		dst = append(dst, h.bytes(f.name)...)
+		dst = append(dst, ": "...)
+		dst = append(dst, h.bytes(f.value)...)
+		dst = append(dst, "\r\n"...)
+	}
+	return dst
+}
+
+// CopyFrom replaces the fields by a copy of another header's.
+func (h *Header) CopyFrom(from *Header) {
+	h.text = append(h.text[:0], from.text...)
+	h.fields = append(h.fields[:0], from.fields...)
+}
+
+// ValidName reports whether a text may be the name of a field.
+func ValidName(name string) bool {
+	for i := range len(name) {
+		if classes[name[i]]&token == 0 {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// ValidValue reports whether a text may be the value of a field.
+func ValidValue(text string) bool { return validValue(text) }
+
+func validValue[T string | []byte](text T) bool {
+	for i := range len(text) {
+		if classes[text[i]]&value == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// kind tells the fields that mean something for the message or its connection.
+type kind uint8
+
+const (
+	kindOther kind = iota
+	kindHost
+	kindLength
+	kindCoding
+	kindConnection
+	kindExpect
+	kindUpgrade
+	kindHop // of the connection, and nothing else of it matters
+)
+
+func kindOf(name []byte) kind {
+	switch len(name) {
+	case 2:
+		return kindIf(name, "te", kindHop)
+	case 4:
+		return kindIf(name, "host", kindHost)
+	case 6:
+		return kindIf(name, "expect", kindExpect)
+	case 7:
+		return kindIf(name, "upgrade", kindUpgrade)
+	case 10:
+		if name[0]|0x20 == 'c' {
+			return kindIf(name, "connection", kindConnection)
+		}
+		return kindIf(name, "keep-alive", kindHop)
+	case 14:
+		return kindIf(name, "content-length", kindLength)
+	case 16:
+		return kindIf(name, "proxy-connection", kindHop)
+	case 17:
+		return kindIf(name, "transfer-encoding", kindCoding)
+	case 18:
+		return kindIf(name, "proxy-authenticate", kindHop)
+	case 19:
+		return kindIf(name, "proxy-authorization", kindHop)
+	}
+	return kindOther
+}
+
+func kindIf(name []byte, lower string, k kind) kind {
+	if EqualFold(name, lower) {
+		return k
+	}
+	return kindOther
+}

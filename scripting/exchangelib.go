@@ -1,0 +1,198 @@
+package scripting
+
+import (
+	"fmt"
+	"strconv"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"fwx/framework"
+	"fwx/framework/wire/http1"
+)
+
+func argMessage(L *lua.LState) *message { return argObject[*message](L, 1, "request or response") }
+
+// live returns the exchange of a message, which must not be over.
+func (m *message) live(L *lua.LState) *framework.Exchange {
+	if m.exchange.over() {
+		L.RaiseError("the request is over: keep what you need of it")
+	}
+	return m.exchange.x
+}
+
+// messageField makes a field of req or res of the function that returns it.
+func messageField(get func(*framework.Exchange) lua.LValue) func(*state, *lua.LState) int {
+	return func(_ *state, L *lua.LState) int { return give(L, get(argMessage(L).live(L))) }
+}
+
+var requestFields = []binding{
+	{
+		"id", messageField(func(x *framework.Exchange) lua.LValue { return lua.LString(x.ID()) }), "string",
+		"The request's id, which is in the log, and in `X-Request-Id` for the client and the server.",
+	},
+	{
+		"method", messageField(func(x *framework.Exchange) lua.LValue { return lua.LString(x.Request().Method()) }), "string",
+		"The method. Can be set in `on_request`.",
+	},
+	{
+		"path", messageField(func(x *framework.Exchange) lua.LValue { return lua.LString(x.Request().Path()) }), "string",
+		"Path and query, as they were sent. Can be set in `on_request`.",
+	},
+	{
+		"host", messageField(func(x *framework.Exchange) lua.LValue { return lua.LString(x.Request().Host()) }), "string",
+		"The host that the request is for, with its port if one was sent. Can be set in `on_request`.",
+	},
+	{
+		"version", messageField(func(x *framework.Exchange) lua.LValue {
+			return lua.LString("1." + strconv.Itoa(x.Request().Minor()))
+		}), `"1.0"|"1.1"`, "The version of HTTP that the client speaks.",
+	},
+	{
+		"upstream", messageField(func(x *framework.Exchange) lua.LValue {
+			if name := x.Upstream(); name != "" {
+				return lua.LString(name)
+			}
+			return lua.LNil
+		}), "string?", "The upstream that the request goes to; `nil` before that is known. Can be set in `on_request`.",
+	},
+	headersField, trailersField,
+}
+
+var responseFields = []binding{
+	{
+		"status", messageField(func(x *framework.Exchange) lua.LValue { return lua.LNumber(x.Response().Status()) }), "integer",
+		"The status. Can be set in `on_response`.",
+	},
+	headersField, trailersField,
+}
+
+var headersField = binding{"headers", func(s *state, L *lua.LState) int {
+	m := argMessage(L)
+	if m.headers == nil {
+		m.headers = s.object(s.types.headers, &messageHeaders{message: m})
+	}
+	return give(L, m.headers)
+}, "headers", "Its headers, without those that concern only the connection."}
+
+var trailersField = binding{"trailers", func(s *state, L *lua.LState) int {
+	m := argMessage(L)
+	if m.trailers == nil {
+		m.trailers = s.object(s.types.headers, &messageHeaders{message: m, trailer: true})
+	}
+	return give(L, m.trailers)
+}, "headers", "The headers behind a body in chunks. They are there when the handler is given the end of the body."}
+
+var messageMethods = []binding{
+	{
+		"whole_body", wholeBody, "(limit: integer, overflow?: \"refuse\"|\"pass\"|\"spool\")",
+		"In `on_request` or `on_response`: gathers the body of that message, up to a number of bytes, and gives it to the handler " +
+			"for bodies in one chunk. One that is longer is refused with 413 (a response with 502), or passes unseen. " +
+			"With `\"spool\"` that of a request goes [to the disk](http.md#bodies-on-the-disk), and the handler is given a `spooled` once, " +
+			"instead of chunks; a string that it returns is sent instead.",
+	},
+	{
+		"decode_body", decodeBody, "() -> true or fail",
+		"In `on_request` or `on_response`: has the body of that message decoded (`Content-Encoding`: gzip, deflate, br, zstd, also several). " +
+			"Handlers for bodies see what comes out, and that goes on; the headers say so. A body without a coding stays as it is. " +
+			"`\"unknown\"`: a coding that is none of these. `\"error\"`: a part of a body (`Content-Range`).",
+	},
+}
+
+func wholeBody(_ *state, L *lua.LState) int {
+	m := argMessage(L)
+	limit := argInteger(L, 2, 1, maxStringSize)
+	overflow := framework.OverflowRefuse
+	switch word := L.OptString(3, "refuse"); word {
+	case "refuse":
+	case "pass":
+		overflow = framework.OverflowPass
+	case "spool":
+		if m.dir == framework.Downstream {
+			L.ArgError(3, `"spool" is for the body of a request`)
+		}
+		overflow = framework.OverflowSpool
+	default:
+		L.ArgError(3, fmt.Sprintf(`"refuse", "pass" or "spool" expected, got %q`, word))
+	}
+	m.live(L).WholeBody(m.dir, int(limit), overflow)
+	return 0
+}
+
+func decodeBody(_ *state, L *lua.LState) int {
+	m := argMessage(L)
+	return giveDone(L, m.live(L).DecodeBody(m.dir))
+}
+
+var requestMeta = []binding{{"__newindex", requestSet, "", ""}}
+
+var responseMeta = []binding{{"__newindex", responseSet, "", ""}}
+
+func requestSet(_ *state, L *lua.LState) int {
+	x := argMessage(L).live(L)
+	r, name, value := x.Request(), argString(L, 2), argString(L, 3)
+	ok := true
+	switch name {
+	case "method":
+		ok = r.SetMethod(value)
+	case "path":
+		ok = r.SetPath(value)
+	case "host":
+		ok = r.SetHost(value)
+	case "upstream":
+		if err := x.SetUpstream(value); err != nil {
+			L.RaiseError("%s", err.Error())
+		}
+	default:
+		L.RaiseError("%s of a request cannot be set", name)
+	}
+	if !ok {
+		L.RaiseError("%q is no %s that can be sent", value, name)
+	}
+	return 0
+}
+
+func responseSet(_ *state, L *lua.LState) int {
+	p, name := argMessage(L).live(L).Response(), argString(L, 2)
+	if name != "status" {
+		L.RaiseError("%s of a response cannot be set", name)
+	}
+	p.SetStatus(int(argInteger(L, 3, 200, 599)))
+	return 0
+}
+
+// argReadable checks an argument that is a file to be read.
+func argReadable(L *lua.LState, n int, f *file) *file {
+	if err := f.closed(); err != nil {
+		L.ArgError(n, err.Error())
+	}
+	if m := fileModes[f.how]; m.needs[0] != reading {
+		L.ArgError(n, fmt.Sprintf("a file open for reading expected, %s was opened with mode %q", f.path, f.how))
+	}
+	return f
+}
+
+// respond returns the verdict that answers a request.
+func respond(s *state, L *lua.LState) int {
+	r := &reply{status: int(argInteger(L, 1, 200, 599))}
+	switch v := L.Get(2).(type) {
+	case *lua.LNilType:
+	case *lua.LTable:
+		v.ForEach(func(key, value lua.LValue) {
+			name, isName := key.(lua.LString)
+			text, isText := value.(lua.LString)
+			if !isName || !isText || !http1.ValidName(string(name)) || !http1.ValidValue(string(text)) {
+				L.ArgError(2, "a table of headers expected, names to values")
+			}
+			r.fields = append(r.fields, framework.Field{Name: string(name), Value: string(text)})
+		})
+	default:
+		L.ArgError(2, "a table of headers expected, got "+describe(v))
+	}
+	switch f, ok := userValue(L.Get(3)).(*file); {
+	case ok:
+		r.file = argReadable(L, 3, f)
+	case L.Get(3) != lua.LNil:
+		r.body = s.argLasting(L, 3)
+	}
+	return give(L, s.object(s.types.verdict, r))
+}

@@ -1,0 +1,54 @@
+// Package syntax parses Lua, and tells mistakes in the form of all others.
+package syntax
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+
+	lua "github.com/yuin/gopher-lua"
+	"github.com/yuin/gopher-lua/ast"
+	"github.com/yuin/gopher-lua/parse"
+)
+
+// Compile compiles the text of a script, of which change, if there is one, may make
+// another. name is its path in errors, which are "name:line: message".
+func Compile(name string, source []byte, change func([]ast.Stmt) []ast.Stmt) (*lua.FunctionProto, error) {
+	chunk, err := parse.Parse(bytes.NewReader(skipHashbang(source)), name)
+	if err != nil {
+		return nil, explain(name, err)
+	}
+	if change != nil {
+		chunk = change(chunk)
+	}
+	proto, err := lua.Compile(chunk, name)
+	if err != nil {
+		return nil, explain(name, err)
+	}
+	return proto, nil
+}
+
+// skipHashbang blanks a first line that begins with "#", as the lua program does.
+func skipHashbang(source []byte) []byte {
+	if !bytes.HasPrefix(source, []byte("#")) {
+		return source
+	}
+	_, rest, _ := bytes.Cut(source, []byte("\n"))
+	return append([]byte("\n"), rest...)
+}
+
+// explain puts the compiler's errors into the form "script:line: message".
+func explain(name string, err error) error {
+	if syntax, ok := errors.AsType[*parse.Error](err); ok {
+		message := strings.TrimSpace(syntax.Message)
+		if syntax.Pos.Line < 0 {
+			return fmt.Errorf("%s: %s at the end of the script", name, message)
+		}
+		return fmt.Errorf("%s:%d: %s near %q", name, syntax.Pos.Line, message, syntax.Token)
+	}
+	if compile, ok := errors.AsType[*lua.CompileError](err); ok {
+		return fmt.Errorf("%s:%d: %s", name, compile.Line, compile.Message)
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
