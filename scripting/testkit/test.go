@@ -117,6 +117,7 @@ func (t *test) eventually(L *lua.LState, f *lua.LFunction, limit time.Duration) 
 		if done {
 			return
 		}
+		t.settle(L) // to look at a connection is work of its worker
 		next, ok := t.machine.Next()
 		left := end - t.machine.Elapsed()
 		switch {

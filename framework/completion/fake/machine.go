@@ -69,6 +69,7 @@ func (m *Machine) Settle(ctx context.Context) error { return m.clock.Settle(ctx)
 
 // Next returns how long it is until the next thing happens for which a time has been
 // set; false if there is none, so that nothing will happen however much time passes.
+// It is asked after Settle: who works has set no time yet.
 func (m *Machine) Next() (time.Duration, bool) {
 	at, ok := m.clock.Next()
 	if len(m.alarms) > 0 && (!ok || m.alarms[0].at < at) {
