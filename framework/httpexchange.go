@@ -91,6 +91,7 @@ const (
 func (x *Exchange) begin(h *httpConn) {
 	x.request.Reset()
 	x.response.Reset()
+	x.responseBody.begin(http1.NoBody, 0, nil) // the gateway's own answers leave it so
 	x.serial++
 	x.progress = progress{h: h, started: h.w.worker.Now()}
 	h.w.lastID++

@@ -655,13 +655,18 @@ func (x *Exchange) Response() *http1.Response {
 	return &x.response
 }
 
-// Trailer returns the trailer fields of the body in a direction. They are there, and may
-// be changed, when the filter is given the end of the body.
+// Trailer returns the trailer fields of the body in a direction; nil before all of it has
+// come. They may be changed when the filter is given the end of the body, and go on behind
+// one that is sent in chunks: not behind one that was gathered, which has a length.
 func (x *Exchange) Trailer(dir Direction) *http1.Header {
-	if dir == Upstream {
-		return x.requestBody.Trailer()
+	b, begun := &x.requestBody, true
+	if dir == Downstream {
+		b, begun = &x.responseBody, x.responseState > responseHead
 	}
-	return x.responseBody.Trailer()
+	if !begun || !b.Done() {
+		return nil
+	}
+	return b.Trailer()
 }
 
 // Over reports whether the exchange is over.

@@ -27,7 +27,13 @@ func newHTTPGateway(tb testing.TB, source string, change ...func(*Settings)) *ga
 		fmt.Fprintf(w, "%s %s %s [%s]", r.Method, r.Host, r.RequestURI, body) //nolint:gosec // no browser sees it
 	}))
 	tb.Cleanup(server.Close)
-	g := newGatewayTo(tb, server.Listener.Addr().String(), 1, anyBackend, source, change...)
+	return newHTTPGatewayTo(tb, server.Listener.Addr().String(), source, change...)
+}
+
+// newHTTPGatewayTo makes a gateway that speaks HTTP, before a server.
+func newHTTPGatewayTo(tb testing.TB, server, source string, change ...func(*Settings)) *gateway {
+	tb.Helper()
+	g := newGatewayTo(tb, server, 1, anyBackend, source, change...)
 	g.config.Listeners[0].Protocol = "http"
 	var err error
 	if g.fw, err = framework.New(g.config, framework.NewRegistry(Factory())); err != nil {

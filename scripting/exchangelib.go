@@ -80,7 +80,9 @@ var trailersField = binding{"trailers", func(s *state, L *lua.LState) int {
 		m.trailers = s.object(s.types.headers, &messageHeaders{message: m, trailer: true})
 	}
 	return give(L, m.trailers)
-}, "headers", "The headers behind a body in chunks. They are there when the handler is given the end of the body."}
+}, "headers", "The headers behind a body in chunks. They are there, and can be changed (`trailers:set(name, value)`, `add`, `remove`), when the handler for " +
+	"bodies is given its end, an empty chunk; to change them before is an error. They go on behind a body that is sent on in chunks, as all are that have " +
+	"such a handler. They are lost where a length is sent instead, with a body that was gathered or on the disk, and where the client speaks HTTP/1.0."}
 
 var messageMethods = []binding{
 	{

@@ -99,6 +99,9 @@ func argName(L *lua.LState) string {
 	case slices.Contains(framingNames, strings.ToLower(name)):
 		L.ArgError(2, name+" is a header that the gateway writes itself")
 	}
+	if m, ok := argHeaders(L).(*messageHeaders); ok && m.trailer && !http1.ValidTrailer([]byte(name)) {
+		L.ArgError(2, name+" is a header that belongs before the body")
+	}
 	return name
 }
 
@@ -142,7 +145,10 @@ func (h *messageHeaders) header(L *lua.LState) *http1.Header {
 	x := h.message.live(L)
 	switch {
 	case h.trailer:
-		return x.Trailer(h.message.dir)
+		if trailer := x.Trailer(h.message.dir); trailer != nil {
+			return trailer
+		}
+		return new(http1.Header) // they have not come
 	case h.message.dir == 0:
 		return &x.Request().Header
 	default:
@@ -173,6 +179,9 @@ func (h *messageHeaders) names(L *lua.LState) (list []string) {
 const maxChanged = 1000
 
 func (h *messageHeaders) change(L *lua.LState) *http1.Header {
+	if h.trailer && h.message.live(L).Trailer(h.message.dir) == nil {
+		L.RaiseError("trailers can be changed when the handler is given the end of the body")
+	}
 	header := h.header(L)
 	if header.Len() >= maxChanged {
 		L.RaiseError("a message has at most %d headers", maxChanged)

@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"golang.org/x/net/websocket"
-
-	"fwx/framework"
 )
 
 func TestMessageHandler(t *testing.T) {
@@ -35,13 +33,7 @@ func TestMessageHandler(t *testing.T) {
 		end`, "hello"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			g := newGatewayTo(t, server.Listener.Addr().String(), 1, anyBackend, test.script)
-			g.config.Listeners[0].Protocol = "http"
-			var err error
-			if g.fw, err = framework.New(g.config, framework.NewRegistry(Factory())); err != nil {
-				t.Fatal(err)
-			}
-			c := g.start().dial()
+			c := newHTTPGatewayTo(t, server.Listener.Addr().String(), test.script).dial()
 			defer func() { _ = c.Close() }() // all has come
 			config, err := websocket.NewConfig("ws://a/", "http://a/")
 			if err != nil {

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-
-	"fwx/framework"
 )
 
 // splitScript has the four handlers change what they see so that it does not matter in which
@@ -49,13 +47,7 @@ func TestHTTPSplitAnywhere(t *testing.T) {
 			answer(c)
 		}
 	})
-	g := newGatewayTo(t, server, 1, anyBackend, splitScript)
-	g.config.Listeners[0].Protocol = "http"
-	var err error
-	if g.fw, err = framework.New(g.config, framework.NewRegistry(Factory())); err != nil {
-		t.Fatal(err)
-	}
-	g.start()
+	g := newHTTPGatewayTo(t, server, splitScript)
 	worker := g.fw.Port().Workers()[0]
 	// pieces writes a text in pieces of which the first has so many bytes and the others a
 	// size; between two of them the gateway has had its turn.

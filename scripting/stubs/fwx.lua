@@ -441,8 +441,11 @@ function headers:remove(name) end
 ---@field upstream string?
 ---Its headers, without those that concern only the connection.
 ---@field headers fwx.headers
----The headers behind a body in chunks. They are there when the handler is given the end of the
----body.
+---The headers behind a body in chunks. They are there, and can be changed (`trailers:set(name,
+---value)`, `add`, `remove`), when the handler for bodies is given its end, an empty chunk; to
+---change them before is an error. They go on behind a body that is sent on in chunks, as all are
+---that have such a handler. They are lost where a length is sent instead, with a body that was
+---gathered or on the disk, and where the client speaks HTTP/1.0.
 ---@field trailers fwx.headers
 local request = {}
 
@@ -470,8 +473,11 @@ function request:decode_body() end
 ---@field status integer
 ---Its headers, without those that concern only the connection.
 ---@field headers fwx.headers
----The headers behind a body in chunks. They are there when the handler is given the end of the
----body.
+---The headers behind a body in chunks. They are there, and can be changed (`trailers:set(name,
+---value)`, `add`, `remove`), when the handler for bodies is given its end, an empty chunk; to
+---change them before is an error. They go on behind a body that is sent on in chunks, as all are
+---that have such a handler. They are lost where a length is sent instead, with a body that was
+---gathered or on the disk, and where the client speaks HTTP/1.0.
 ---@field trailers fwx.headers
 local response = {}
 

@@ -1,7 +1,5 @@
 package http1
 
-import "bytes"
-
 // Body takes a body apart as it arrives. It is begun by Begin.
 type Body struct {
 	framing  Framing
@@ -166,18 +164,24 @@ func (b *Body) trailers(data []byte) (n int, err error) {
 	if !done {
 		return n, nil
 	}
-	for _, f := range b.lines.fields {
-		switch f.kind {
-		case kindLength, kindCoding, kindHost, kindConnection, kindExpect:
-			return n, errTrailerField
-		default:
-		}
-		if bytes.EqualFold(b.lines.bytes(f.name), []byte("trailer")) {
+	for i := range b.lines.Len() {
+		if !ValidTrailer(b.lines.Name(i)) {
 			return n, errTrailerField
 		}
 	}
 	b.state = bodyDone
 	return n, nil
+}
+
+// ValidTrailer reports whether a field of a name may be in a trailer: it says nothing of
+// where the message goes, or where it ends.
+func ValidTrailer(name []byte) bool {
+	switch kindOf(name) {
+	case kindLength, kindCoding, kindHost, kindConnection, kindExpect:
+		return false
+	default:
+		return !EqualFold(name, "trailer")
+	}
 }
 
 // AppendChunk appends content as a chunk. Empty content appends nothing, since an
