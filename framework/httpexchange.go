@@ -181,7 +181,7 @@ func (x *Exchange) forward() {
 		if n := len(x.upWhole.data); n > 0 || x.request.Framing() != http1.NoBody {
 			x.request.Add("Content-Length", strconv.Itoa(n))
 		}
-	case x.request.Framing() == http1.Chunked || x.request.Framing() == http1.ByLength && (x.requestBody.decoder != nil || !x.upWhole.passed && x.changesRequestBody()):
+	case x.request.Framing() == http1.Chunked || x.request.Framing() == http1.ByLength && (x.requestBody.decoder != nil || x.changesRequestBody()):
 		x.chunkedUp = true
 		x.request.Remove("Content-Length")
 	}
@@ -315,15 +315,29 @@ func (x *Exchange) sendHead() {
 	}
 	s.out = append(s.out, "\r\n"...)
 	x.requestState = requestBody
-	x.passUp(x.upWhole.data)
+	gathered := x.upWhole.data
 	x.upWhole.data = nil
 	switch {
 	case x.spool != nil:
 		x.spool.release()
+	case x.upWhole.full():
+		x.passUp(gathered)
+		x.endRequest()
+	case len(gathered) > 0:
+		x.passGathered(gathered)
 	case x.requestBody.Done():
 		x.endRequest()
 	default:
 		x.h.await(waitBody)
+	}
+}
+
+// passGathered goes on with what was gathered of a body that turned out to be too long.
+func (x *Exchange) passGathered(data []byte) {
+	x.h.await(waitBody)
+	x.filterRequestBody(data)
+	if !x.over && !x.up.held && x.requestBody.Done() {
+		x.endRequestBody()
 	}
 }
 

@@ -143,7 +143,8 @@ type Overflow uint8
 const (
 	// OverflowRefuse answers 413, or for a response 502.
 	OverflowRefuse Overflow = iota
-	// OverflowPass lets the whole body pass, unseen.
+	// OverflowPass lets the whole body pass, unseen. Filters that have not asked for it see
+	// it in pieces.
 	OverflowPass
 	// OverflowSpool puts the body of a request on the disk, as SpoolConfig says, and gives it
 	// to the filter's SpooledBody. Then it goes on from there. For a response it is
@@ -165,10 +166,9 @@ func (o Overflow) over(other Overflow) Overflow {
 
 // whole is a body that is gathered before the filters see it.
 type whole struct {
-	limit    int // 0: it is not
+	limit    int // 0: it is not, or not any more
 	overflow Overflow
 	data     []byte
-	passed   bool // it was too long, and passes
 	askers   []asker
 }
 
@@ -190,8 +190,23 @@ func (w *whole) asker(l *httpLink) *asker {
 	return nil
 }
 
-// full reports whether the body is one that has been gathered.
-func (w *whole) full() bool { return w.limit > 0 && !w.passed }
+// told reports whether a filter has been told of a body that is not, or was not, in
+// memory, or is not to be told of it.
+func (w *whole) told(l *httpLink) bool {
+	a := w.asker(l)
+	return a != nil && a.told
+}
+
+// pass lets the body go on as if it came in pieces, for those who have not asked for it.
+func (w *whole) pass() {
+	w.limit = 0
+	for i := range w.askers {
+		w.askers[i].told = true
+	}
+}
+
+// full reports whether the body is one that is gathered.
+func (w *whole) full() bool { return w.limit > 0 }
 
 // gather takes a part of the body; false if it is too long.
 func (w *whole) gather(content []byte) bool {
@@ -215,13 +230,17 @@ func (x *Exchange) WholeBody(dir Direction, limit int, overflow Overflow) {
 	if overflow == OverflowSpool && dir == Downstream {
 		overflow = OverflowRefuse
 	}
+	if overflow != OverflowRefuse {
+		a := &x.up
+		if x.responseState > responseHead {
+			a = &x.down
+		}
+		w.askers = append(w.askers, asker{link: x.link(a), spool: overflow == OverflowSpool})
+	}
 	if w.limit > 0 {
 		overflow = overflow.over(w.overflow)
 	}
 	w.limit, w.overflow = max(w.limit, limit), overflow
-	if dir == Upstream && overflow != OverflowRefuse {
-		w.askers = append(w.askers, asker{link: x.link(&x.up), spool: overflow == OverflowSpool})
-	}
 }
 
 // filterRequest asks the filters about the request, and then forwards it.
@@ -229,12 +248,8 @@ func (x *Exchange) filterRequest() { x.start(&x.up, asking{stage: askRequest}) }
 
 // filterRequestBody asks them about a chunk of its body.
 func (x *Exchange) filterRequestBody(content []byte) {
-	switch w := &x.upWhole; {
-	case w.full():
+	if w := &x.upWhole; w.full() {
 		x.gatherUp(w, content)
-		return
-	case w.passed:
-		x.passUp(content)
 		return
 	}
 	x.start(&x.up, asking{stage: askRequestBody, chunk: content})
@@ -252,7 +267,7 @@ func (x *Exchange) gatherUp(w *whole, content []byte) {
 		w.data = nil
 		x.beginSpool(gathered, content)
 	default: // the server is connected now, and what was gathered goes first
-		w.passed = true
+		w.pass()
 		w.data = append(w.data, content...)
 		x.requestState = requestHeld
 		x.forward()
@@ -268,9 +283,6 @@ func (x *Exchange) endRequestBody() {
 	case w.full():
 		x.start(&x.up, asking{stage: askRequestBody, chunk: w.data, end: len(w.data) == 0})
 		return
-	case w.passed:
-		x.endRequest()
-		return
 	}
 	x.start(&x.up, asking{stage: askRequestBody, end: true})
 }
@@ -280,12 +292,8 @@ func (x *Exchange) filterResponse() { x.start(&x.down, asking{stage: askResponse
 
 // filterResponseBody asks them about a chunk of its body.
 func (x *Exchange) filterResponseBody(content []byte) {
-	switch w := &x.downWhole; {
-	case w.full():
+	if w := &x.downWhole; w.full() {
 		x.gatherDown(w, content)
-		return
-	case w.passed:
-		x.passDown(content)
 		return
 	}
 	x.start(&x.down, asking{stage: askResponseBody, chunk: content})
@@ -297,22 +305,18 @@ func (x *Exchange) gatherDown(w *whole, content []byte) {
 	case w.overflow == OverflowRefuse:
 		x.fail(502, "the body is longer than a filter takes")
 	default:
-		w.passed = true
+		w.pass()
 		x.passHead()
-		x.passDown(w.data)
-		x.passDown(content)
+		gathered := append(w.data, content...)
 		w.data = nil
+		x.start(&x.down, asking{stage: askResponseBody, chunk: gathered})
 	}
 }
 
 // endResponseBody tells them that it has ended.
 func (x *Exchange) endResponseBody() {
-	switch w := &x.downWhole; {
-	case w.full():
+	if w := &x.downWhole; w.full() {
 		x.start(&x.down, asking{stage: askResponseBody, chunk: w.data, end: len(w.data) == 0})
-		return
-	case w.passed:
-		x.endResponse()
 		return
 	}
 	x.start(&x.down, asking{stage: askResponseBody, end: true})
@@ -435,13 +439,13 @@ func (x *Exchange) ask(a *asking, l *httpLink) (v Verdict) {
 			return f.Response(x)
 		}
 	case askRequestBody:
-		if f, ok := l.filter.(RequestBodyFilter); ok && !x.told(l) {
+		if f, ok := l.filter.(RequestBodyFilter); ok && !x.upWhole.told(l) {
 			return f.RequestBody(x, a.chunk)
 		}
 	case askSpooled:
 		return x.askSpooled(l)
 	case askResponseBody:
-		if f, ok := l.filter.(ResponseBodyFilter); ok {
+		if f, ok := l.filter.(ResponseBodyFilter); ok && !x.downWhole.told(l) {
 			return f.ResponseBody(x, a.chunk)
 		}
 	case askMessageUp, askMessageDown:
@@ -604,7 +608,7 @@ func (x *Exchange) endFilters() {
 func (x *Exchange) changesRequestBody() bool {
 	for i := range x.h.filters {
 		l := &x.h.filters[i]
-		if _, ok := l.filter.(RequestBodyFilter); ok && !x.told(l) {
+		if _, ok := l.filter.(RequestBodyFilter); ok && !x.upWhole.told(l) {
 			return true
 		}
 	}
@@ -613,7 +617,13 @@ func (x *Exchange) changesRequestBody() bool {
 
 // changesResponseBody is changesRequestBody for the response.
 func (x *Exchange) changesResponseBody() bool {
-	return slices.ContainsFunc(x.h.filters, func(l httpLink) bool { _, ok := l.filter.(ResponseBodyFilter); return ok })
+	for i := range x.h.filters {
+		l := &x.h.filters[i]
+		if _, ok := l.filter.(ResponseBodyFilter); ok && !x.downWhole.told(l) {
+			return true
+		}
+	}
+	return false
 }
 
 // appendHolds appends what filters keep of the exchange that the connection has.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -204,6 +205,126 @@ func TestHTTPFilterOverflow(t *testing.T) {
 		p, body := ask(t, g.dial(t), fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", len(test.body), test.body))
 		if p.StatusCode != test.status || test.status == 200 && body != test.body {
 			t.Errorf("%+v: %s %q", test.overflow, p.Status, body)
+		}
+	}
+}
+
+// wholly is a filter that asks for the bodies of a direction as a whole, and denies what it
+// is given of them.
+func wholly(dir Direction, limit int, overflow Overflow) testHTTPBodies {
+	ask := func(at Direction) func(x *Exchange) Verdict {
+		return func(x *Exchange) Verdict {
+			if at == dir {
+				x.WholeBody(dir, limit, overflow)
+			}
+			return Pass
+		}
+	}
+	see := func(at Direction) func(*Exchange, []byte) Verdict {
+		return func(*Exchange, []byte) Verdict {
+			if at == dir {
+				return Deny("it has been seen")
+			}
+			return Pass
+		}
+	}
+	return testHTTPBodies{&testHTTP{request: ask(Upstream), response: ask(Downstream), requestBody: see(Upstream), responseBody: see(Downstream)}}
+}
+
+// A response that is too long to be gathered is refused, or passes as it came.
+func TestHTTPFilterOverflowOfResponse(t *testing.T) {
+	for _, test := range []struct {
+		overflow Overflow
+		size     int
+		status   int
+	}{
+		{OverflowRefuse, 10, 403},
+		{OverflowRefuse, 11, 502},
+		{OverflowSpool, 11, 502},
+		{OverflowPass, 10, 403},
+		{OverflowPass, 11, 200},
+		{OverflowPass, 100_000, 200},
+	} {
+		for _, framing := range []string{"length", "chunks", "close"} {
+			name := fmt.Sprintf("overflow %d, %d bytes, %s", test.overflow, test.size, framing)
+			want := strings.Repeat("x", test.size)
+			fields, body := framed(framing, want)
+			server := serverSaying(t, func(c *net.TCPConn, r *bufio.Reader) {
+				for readHead(r) {
+					slowly(c, "HTTP/1.1 200 OK\r\n"+fields+"\r\n"+body, 1+len(body)/20)
+					if framing == "close" {
+						return
+					}
+				}
+			})
+			g := startHTTP(t, server, nil, attaching(wholly(Downstream, 10, test.overflow)))
+			c := g.dial(t)
+			r := bufio.NewReader(c)
+			for range 2 { // the connection goes on
+				_, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+				check(t, err)
+				p, got := answerOf(t, r, "GET")
+				if p.StatusCode != test.status || test.status == 200 && got != want {
+					t.Errorf("%s: %s with %d bytes", name, p.Status, len(got))
+				}
+				if length := p.ContentLength; test.status == 200 && (length >= 0) != (framing == "length") {
+					t.Errorf("%s: it has a length of %d", name, length)
+				}
+			}
+			check(t, c.Close())
+		}
+	}
+}
+
+// A body that passes those who want it whole, or is on the disk for one who does, is seen
+// in pieces by who has not asked for it.
+func TestHTTPFilterOverflowBeside(t *testing.T) {
+	const size = 20_000
+	want := strings.Repeat("x", size)
+	for _, dir := range []Direction{Upstream, Downstream} {
+		for _, held := range []bool{false, true} {
+			var mu sync.Mutex
+			var seen strings.Builder
+			see := func(x *Exchange, chunk []byte) Verdict {
+				mu.Lock()
+				defer mu.Unlock()
+				if seen.Write(chunk); len(chunk) == 0 {
+					seen.WriteString(".")
+				}
+				if held {
+					return later(x, dir, Pass)
+				}
+				return Pass
+			}
+			pieces := testHTTPBodies{&testHTTP{}}
+			pass, spool := wholly(dir, 10, OverflowPass), HTTPFilter(spooling(1000, func(_ *Exchange, body *Spool) Verdict {
+				if body.Size() != size {
+					return Fail("it is not all of it")
+				}
+				return Pass
+			}))
+			if dir == Upstream {
+				pieces.requestBody = see
+			} else {
+				pieces.responseBody = see
+			}
+			for name, filters := range map[string][]HTTPFilter{
+				"pass, pieces": {pass, pieces}, "pieces, pass": {pieces, pass},
+				"spool, pass, pieces": {spool, pass, pieces}, "pass, pieces, spool": {pass, pieces, spool},
+			} {
+				g := startHTTP(t, httpServerOf(t, mirror), nil, attaching(filters...))
+				c := g.dial(t)
+				for range 2 {
+					p, got := ask(t, c, fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", size, want))
+					mu.Lock()
+					if p.StatusCode != 200 || got != want || seen.String() != want+"." {
+						t.Errorf("%v, held %v, %s: %s, %d bytes came back, and %d were seen", dir, held, name, p.Status, len(got), seen.Len())
+					}
+					seen.Reset()
+					mu.Unlock()
+				}
+				check(t, c.Close())
+			}
 		}
 	}
 }

@@ -101,7 +101,7 @@ func (x *Exchange) passHead() {
 	switch framing := x.response.Framing(); {
 	case x.downWhole.full():
 		x.response.Set("Content-Length", strconv.Itoa(len(x.downWhole.data)))
-	case framing == http1.Chunked, framing == http1.UntilClose, framing == http1.ByLength && (x.responseBody.decoder != nil || !x.downWhole.passed && x.changesResponseBody()):
+	case framing == http1.Chunked, framing == http1.UntilClose, framing == http1.ByLength && (x.responseBody.decoder != nil || x.changesResponseBody()):
 		x.response.Remove("Content-Length")
 		x.chunkedDown = x.request.Minor() > 0
 		if !x.chunkedDown { // the body ends with the connection

@@ -292,18 +292,9 @@ func (x *Exchange) askSpooled(l *httpLink) Verdict {
 	return f.SpooledBody(x, x.spool)
 }
 
-// told reports whether a filter has been told of a body that is not, or was not, in memory.
-func (x *Exchange) told(l *httpLink) bool {
-	a := x.upWhole.asker(l)
-	return a != nil && a.told
-}
-
 // passSpooled sends the request on its way, after the filters have seen the body.
 func (x *Exchange) passSpooled() {
-	x.upWhole.limit = 0 // from now on it is as if it came in pieces, for those who have not asked for it
-	for i := range x.upWhole.askers {
-		x.upWhole.askers[i].told = true
-	}
+	x.upWhole.pass()
 	x.requestState = requestHeld
 	x.forward()
 }

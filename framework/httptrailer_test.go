@@ -22,6 +22,7 @@ func tally(body io.Reader, transferEncoding []string, trailer *http.Header) stri
 // trailing is a filter that changes the trailers of both directions when it is given the
 // end of a body, and looks whether they are there before.
 func trailing(t *testing.T, held, whole bool, change func(h *http1.Header)) HTTPFilter {
+	t.Helper()
 	begin := func(x *Exchange, dir Direction) Verdict {
 		if whole {
 			x.WholeBody(dir, 100, OverflowRefuse)
