@@ -619,6 +619,98 @@ func TestHTTPExpectContinue(t *testing.T) {
 	}
 }
 
+// waiting100 sends the head of a request that waits for 100 Continue.
+func waiting100(t *testing.T, c net.Conn, fields string) {
+	t.Helper()
+	_, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"+fields+"\r\n")
+	check(t, err)
+}
+
+// A client that waits for 100 Continue has it from the gateway when a filter wants the body
+// before the server is asked, and the server is not asked for another.
+func TestHTTPExpectContinueOfGateway(t *testing.T) {
+	for _, overflow := range []Overflow{OverflowRefuse, OverflowPass, OverflowSpool} {
+		for _, held := range []bool{false, true} {
+			f := spooling(1000, func(*Exchange, *Spool) Verdict { return Pass })
+			f.request = func(x *Exchange) Verdict {
+				x.WholeBody(Upstream, 1000, overflow)
+				if held {
+					return later(x, Upstream, Pass)
+				}
+				return Pass
+			}
+			c := startSpool(t, "auto", nil, f).dial(t)
+			r := bufio.NewReader(c)
+			for _, size := range []int{3, 1000, 5000} {
+				for _, framing := range []string{"length", "chunks"} {
+					if overflow == OverflowRefuse && size > 1000 {
+						continue // TestHTTPFilterOverflow
+					}
+					name := fmt.Sprintf("overflow %d, held %v, %d bytes, %s", overflow, held, size, framing)
+					fields, body := framed(framing, strings.Repeat("x", size))
+					waiting100(t, c, fields)
+					head := make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))
+					if _, err := io.ReadFull(r, head); err != nil || string(head) != "HTTP/1.1 100 Continue\r\n\r\n" {
+						t.Fatalf("%s: %q, %v", name, head, err)
+					}
+					_, err := io.WriteString(c, body)
+					check(t, err)
+					p, got := answerOf(t, r, "POST")
+					if p.StatusCode != 200 || got != strings.Repeat("x", size) || p.Header.Get("Sent-Expect") != "" || p.Close {
+						t.Errorf("%s: %s with %d bytes, the server was asked to expect %q, close %v", name, p.Status, len(got), p.Header.Get("Sent-Expect"), p.Close)
+					}
+				}
+			}
+		}
+	}
+	// A client of HTTP/1.0 does not know of it (RFC 9110, 10.1.1).
+	f := spooling(1000, nil)
+	got := startSpool(t, "auto", nil, f).say(t, "POST / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc")
+	if !strings.HasPrefix(got, "HTTP/1.1 200 ") || !strings.HasSuffix(got, "\r\n\r\nabc") {
+		t.Errorf("%q", got)
+	}
+}
+
+// Who waits for 100 Continue and is answered by a filter has no 100. What comes of the
+// body, or of a next request, is not taken for one: the connection ends behind the answer.
+func TestHTTPExpectContinueAnswered(t *testing.T) {
+	whole := wholly(Upstream, 1000, OverflowRefuse)
+	for _, held := range []bool{false, true} {
+		f := &testHTTP{request: func(x *Exchange) Verdict {
+			v := Answer(401, []Field{{"X-By", "filter"}}, []byte("who?"))
+			if held {
+				return later(x, Upstream, v)
+			}
+			return v
+		}}
+		for name, filters := range map[string][]HTTPFilter{"alone": {f}, "behind one that wants the body": {whole, f}} {
+			g := startHTTP(t, httpServerOf(t, func(http.ResponseWriter, *http.Request) { t.Error("the server was asked") }), nil, attaching(filters...))
+			for _, fields := range []string{"Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n"} {
+				c := g.dial(t)
+				r := bufio.NewReader(c)
+				waiting100(t, c, fields)
+				p, body := answerOf(t, r, "POST")
+				if p.StatusCode != 401 || body != "who?" || !p.Close {
+					t.Errorf("held %v, %s, %s: %s %q, close %v", held, name, fields, p.Status, body, p.Close)
+				}
+				_, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n") // as if it were the body, or is it?
+				check(t, err)
+				if rest := string(must(io.ReadAll(r))(t)); rest != "" {
+					t.Errorf("held %v, %s, %s: %q behind the answer", held, name, fields, rest)
+				}
+			}
+			c := g.dial(t)
+			r := bufio.NewReader(c)
+			for range 2 { // without a body there is nothing to wait for
+				waiting100(t, c, "Content-Length: 0\r\n")
+				if p, body := answerOf(t, r, "POST"); p.StatusCode != 401 || body != "who?" || p.Close {
+					t.Errorf("held %v, %s, without a body: %s %q, close %v", held, name, p.Status, body, p.Close)
+				}
+			}
+		}
+	}
+}
+
 // A server that answers before it has had the whole request is heard.
 func TestHTTPEarlyAnswer(t *testing.T) {
 	server := serverSaying(t, func(c *net.TCPConn, r *bufio.Reader) {

@@ -134,6 +134,12 @@ func TestHTTPHandlers(t *testing.T) {
 			function M.on_response_body() return fwx.deny("no") end`, "403", "", ""},
 		{"respond to a whole response", `function M.on_response(conn, req, res) res:whole_body(1000) end
 			function M.on_response_body(conn, req, res, chunk) if #chunk == 0 then return fwx.respond(200, nil, "instead") end end`, "200", "instead", ""},
+		{"a response that is too long", `function M.on_response(conn, req, res) res:whole_body(2) end
+			function M.on_response_body() return fwx.drop end`, "502", "", ""},
+		{"a response that is too long and passes", `function M.on_response(conn, req, res) res:whole_body(2, "pass") end
+			function M.on_response_body() return fwx.drop end`, "200", "POST example.com /a?b [abc]", "1|2"},
+		{"a response that is as long as may be", `function M.on_response(conn, req, res) res:whole_body(#"POST example.com /a?b [abc]", "pass") end
+			function M.on_response_body(conn, req, res, chunk) return "<" .. chunk .. ">" end`, "200", "<POST example.com /a?b [abc]><>", "1|2"},
 		{"an error in a whole response", `function M.on_response(conn, req, res) res:whole_body(1000) end
 			function M.on_response_body() error("oops") end`, "500", "", ""},
 		{"an error", `function M.on_request() error("oops") end`, "500", "", ""},
@@ -153,6 +159,60 @@ func TestHTTPHandlers(t *testing.T) {
 			}
 			if strings.Contains(test.script, `remove("server")`) && p.Header.Get("Server") != "" {
 				t.Errorf("the header is still there: %v", p.Header)
+			}
+		})
+	}
+}
+
+// A client that waits for 100 Continue has it when a script wants the body before the server
+// is asked, and does not when it is answered at once.
+func TestHTTPExpectContinue(t *testing.T) {
+	for _, test := range []struct{ name, script, want string }{
+		{"gathered", `function M.on_request(conn, req) req:whole_body(3) end
+			function M.on_request_body(conn, req, chunk) return tostring(chunk):upper() end`, "100 200 false POST a / [ABC]"},
+		{"gathered by a handler that waits", `function M.on_request(conn, req) fwx.sleep(0.001) req:whole_body(3) fwx.sleep(0.001) end
+			function M.on_request_body(conn, req, chunk) fwx.sleep(0.001) end`, "100 200 false POST a / [abc]"},
+		{"passing", `function M.on_request(conn, req) req:whole_body(2, "pass") end
+			function M.on_request_body() return fwx.drop end`, "100 200 false POST a / [abc]"},
+		{"refused", `function M.on_request(conn, req) req:whole_body(2) end function M.on_request_body() end`, "100 413 false"},
+		{"spooled", `function M.on_request(conn, req) req:whole_body(2, "spool") end
+			function M.on_request_body(conn, req, body) return "<" .. body:read(0, 3) .. ">" end`, "100 200 false POST a / [<abc>]"},
+		{"in pieces, asked for by the server", `function M.on_request_body() end`, "100 200 false POST a / [abc]"},
+		{"answered", `function M.on_request(conn, req) req:whole_body(3) return fwx.respond(401, nil, "who?") end`, "401 true who?"},
+		{"answered by a handler that waits", `function M.on_request(conn, req) fwx.sleep(0.001) return fwx.respond(401, nil, "who?") end`, "401 true who?"},
+		{"denied", `function M.on_request(conn, req) return fwx.deny("no") end`, "403 true"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := newHTTPGateway(t, test.script).dial()
+			if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			r := bufio.NewReader(c)
+			var got strings.Builder
+			for {
+				p, err := http.ReadResponse(r, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if p.StatusCode == http.StatusContinue {
+					got.WriteString("100 ")
+					if _, err := io.WriteString(c, "abc"); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				body, err := io.ReadAll(p.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				fmt.Fprint(&got, p.StatusCode, " ", p.Close)
+				if p.Header.Get("Cache-Control") == "" { // it is no page of the gateway's
+					fmt.Fprintf(&got, " %s", body)
+				}
+				break
+			}
+			if got.String() != test.want {
+				t.Errorf("%s, want %s", got.String(), test.want)
 			}
 		})
 	}
