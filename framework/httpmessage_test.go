@@ -150,6 +150,9 @@ func watch(held bool) testMessages {
 				panic("message")
 			case "inject":
 				_ = c.SendMessage(Downstream, Message{Text: true, Data: []byte("injected")}) // its arrival is looked at
+			case "inject for the server":
+				_ = c.SendMessage(Upstream, Message{Text: true, Data: []byte("injected")}) // its echo is looked at
+				_ = c.SendMessage(Upstream, Message{Data: []byte("{}")})
 			case "close":
 				_ = c.CloseWebSocket(4001, "enough") // its arrival is looked at
 			}
@@ -188,6 +191,7 @@ func TestWebSocketMessages(t *testing.T) {
 			{"replace", func(s *socket) { s.text("replace") }, []string{"1:<1:replaced>"}},
 			{"drop", func(s *socket) { s.text("drop"); s.text("b") }, []string{"1:<1:b>"}},
 			{"inject", func(s *socket) { s.text("inject") }, []string{"1:injected", "1:<1:inject>"}},
+			{"inject for the server", func(s *socket) { s.text("inject for the server") }, []string{"1:<1:injected>", "1:<2:{}>", "1:<1:inject for the server>"}},
 			{"close", func(s *socket) { s.text("close") }, []string{"close 4001", "end"}},
 			{"deny", func(s *socket) { s.text("deny") }, []string{"close 1008", "end"}},
 			{"fail", func(s *socket) { s.text("fail") }, []string{"close 1011", "end"}},
@@ -216,6 +220,71 @@ func TestWebSocketMessages(t *testing.T) {
 				}
 			}
 			check(t, s.conn.Close())
+		}
+	}
+}
+
+// Each close of the gateway's is counted by its code and has a line in the log with the
+// reason, and each message that filters see is counted, in each direction.
+func TestWebSocketCounts(t *testing.T) {
+	server := httpServerOf(t, echoes(t, ""))
+	for _, test := range []struct {
+		name     string
+		send     func(s *socket)
+		want     string // what the client sees last
+		code     string // counted; empty: none is
+		reason   string // of the line in the log; empty: there is none
+		up, down float64
+	}{
+		{"pass", func(s *socket) { s.text("a") }, "1:<1:a>", "", "", 1, 1},
+		{"a ping", func(s *socket) { s.send(websocket.Frame{Opcode: websocket.Ping, Final: true}, "p") }, "1:<9:p>", "", "", 0, 1},
+		{"replace", func(s *socket) { s.text("replace") }, "1:<1:replaced>", "", "", 1, 1},
+		{"drop", func(s *socket) { s.text("drop"); s.text("b") }, "1:<1:b>", "", "", 2, 1},
+		{"inject for the server", func(s *socket) { s.text("inject for the server") }, "1:<1:inject for the server>", "", "", 1, 3},
+		{"inject", func(s *socket) { s.text("inject") }, "1:<1:inject>", "", "", 1, 1},
+		{"deny", func(s *socket) { s.text("deny") }, "close 1008", "1008", "filter a: not that", 1, 0},
+		{"fail", func(s *socket) { s.text("fail") }, "close 1011", "1011", "filter a: broken", 1, 0},
+		{"a wrong verdict", func(s *socket) { s.text("answer") }, "close 1011", "1011", "filter a: verdict answer does not suit a message", 1, 0},
+		{"a text that is none", func(s *socket) { s.text("garbage") }, "close 1011", "1011", "filter a: it replaces a text by what is not UTF-8", 1, 0},
+		{"a panic", func(s *socket) { s.text("panic") }, "close 1011", "1011", "filter a: it panicked", 1, 0},
+		{"too long", func(s *socket) { s.text(strings.Repeat("a", 1001)) }, "close 1009", "1009", "the client: a message that is refused: 1009", 0, 0},
+		{"no UTF-8", func(s *socket) { s.text("\xff") }, "close 1007", "1007", "the client: a message that is refused: 1007", 0, 0},
+		{"without a mask", func(s *socket) { _, _ = s.conn.Write([]byte{0x81, 0}) }, "close 1002", "1002", "the client: a message that is refused: 1002", 0, 0},
+		{"a server that errs", func(s *socket) { s.text("raw") }, "close 1002", "1002", server + ": a message that is refused: 1002", 1, 0},
+		{"close", func(s *socket) { s.text("close") }, "close 4001", "other", "", 1, 0},
+		{"the client closes", func(s *socket) {
+			s.send(websocket.Frame{Opcode: websocket.Close, Final: true}, string(websocket.AppendClose(nil, 3000, "")))
+		}, "close 3000", "", "", 0, 0},
+	} {
+		g := startHTTP(t, server, func(c *Config) { c.Listeners[0].HTTP.MaxMessage = 1000 }, attaching(watch(false)))
+		s := g.webSocket(t)
+		check(t, s.conn.SetDeadline(time.Now().Add(patience)))
+		test.send(s)
+		var got string
+		for got != test.want {
+			if got = s.next(); got == "end" {
+				break
+			}
+		}
+		if got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+		check(t, s.conn.Close())
+		eventually(t, "the connection has ended", func() bool { return g.Connections() == 0 })
+		for _, code := range []string{"1002", "1007", "1008", "1009", "1011", "other"} {
+			want := 0.0
+			if code == test.code {
+				want = 1
+			}
+			if n := g.counter(t, metricCloses, code); n != want {
+				t.Errorf("%s: %v closes with %s are counted, want %v", test.name, n, code, want)
+			}
+		}
+		if up, down := g.counter(t, metricMessages, "upstream"), g.counter(t, metricMessages, "downstream"); up != test.up || down != test.down {
+			t.Errorf("%s: %v and %v messages are counted, want %v and %v", test.name, up, down, test.up, test.down)
+		}
+		if line := g.log.has("msg=\"request failed\""); line != (test.reason != "") || !g.log.has(test.reason) {
+			t.Errorf("%s: the log has a line: %v, want one with %q", test.name, line, test.reason)
 		}
 	}
 }

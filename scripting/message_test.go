@@ -21,6 +21,14 @@ func TestMessageHandler(t *testing.T) {
 		{"drop, inject", `function M.on_message(conn, message, direction)
 			if direction == "upstream" then assert(conn:send_message("downstream", "instead of " .. message)) return fwx.drop end
 		end`, "instead of hello"},
+		{"inject for the server", `function M.on_message(conn, message, direction)
+			if direction == "upstream" then assert(conn:send_message("upstream", "instead of " .. message)) return fwx.drop end
+			return "echo of " .. message
+		end`, "echo of instead of hello"},
+		{"inject for the server, before it", `function M.on_message(conn, message, direction)
+			if direction == "upstream" then assert(conn:send_message("upstream", "before " .. message)) return end
+			return "echo of " .. message
+		end`, "echo of before hello"},
 		{"a suspended handler", `function M.on_message(conn, message) fwx.sleep(0.001); return tostring(message):upper() end`, "HELLO"},
 		{"deny", `function M.on_message() return fwx.deny("no") end`, ""},
 		{"an error", `function M.on_message() error("oops") end`, ""},
