@@ -98,10 +98,10 @@ func (w *httpWorker) forget(s *httpServer) {
 
 // sweep ends connections that have been idle for too long: the first ones of each list.
 func (w *httpWorker) sweep() {
-	left := false
+	now, next := w.worker.Now(), time.Duration(0) // when the next one will have been; 0: there is none
 	for key, list := range w.idle {
 		n := 0
-		for n < len(list) && w.worker.Now()-list[n].since >= idleLimit {
+		for n < len(list) && now-list[n].since >= idleLimit {
 			list[n].close()
 			n++
 		}
@@ -109,10 +109,13 @@ func (w *httpWorker) sweep() {
 			delete(w.idle, key)
 			continue
 		}
-		w.idle[key], left = list, true
+		w.idle[key] = list
+		if due := list[0].since + idleLimit; next == 0 || due < next {
+			next = due
+		}
 	}
-	if left {
-		w.sweeper.Reset(idleLimit / 2)
+	if next > 0 {
+		w.sweeper.Reset(next - now)
 	}
 }
 

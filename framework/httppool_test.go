@@ -1,0 +1,163 @@
+package framework
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// A worker keeps only so many idle connections to a server.
+func TestHTTPPoolIsBounded(t *testing.T) {
+	m := newMachine(t)
+	var waiting []*memoryConn
+	s := m.server(func(c *memoryConn, _ string) { waiting = append(waiting, c) })
+	m.start(nil)
+	clients := make([]*memoryConn, maxIdle+2)
+	for i := range clients {
+		clients[i] = m.client()
+	}
+	for round, want := range []int{len(clients), len(clients) + 2} {
+		for _, c := range clients {
+			c.say(getRequest)
+		}
+		m.settle()
+		if len(waiting) != len(clients) || len(s.conns) != want {
+			t.Fatalf("round %d: %d requests are at the server, which has had %d connections, not %d", round, len(waiting), len(s.conns), want)
+		}
+		for _, c := range waiting {
+			c.say(okAnswer)
+		}
+		waiting = nil
+		m.settle()
+		for _, c := range clients {
+			if got := statusOf(c.heard()); got != "200" {
+				t.Fatalf("round %d: the answer was %s", round, got)
+			}
+		}
+		if n := s.open(); n != maxIdle {
+			t.Errorf("round %d: %d connections are kept", round, n)
+		}
+	}
+}
+
+// A connection that nobody has used for a while is ended, and no other.
+func TestHTTPPoolIsSwept(t *testing.T) {
+	m := newMachine(t)
+	var waiting []*memoryConn
+	s := m.server(func(c *memoryConn, _ string) { waiting = append(waiting, c) })
+	other := m.server(nil)
+	m.start(func(c *Config) {
+		c.Upstreams = append(c.Upstreams, UpstreamConfig{Name: "other", Servers: []string{other.address}})
+		c.Upstreams[0].Servers = []string{s.address}
+		c.Listeners[0].Routes = []RouteConfig{{Path: "/other", Upstream: "other"}}
+	})
+	answerAll := func() {
+		m.settle()
+		for _, c := range waiting {
+			c.say(okAnswer)
+		}
+		waiting = nil
+		m.settle()
+	}
+	for range 3 {
+		m.client().say(getRequest)
+	}
+	answerAll()
+	began := m.fake.Elapsed()
+	kept := func(after time.Duration, want, wantOther int) {
+		t.Helper()
+		m.pass(began + after - m.fake.Elapsed())
+		if n, o := s.open(), other.open(); n != want || o != wantOther {
+			t.Errorf("after %v %d and %d connections are kept, not %d and %d", after, n, o, want, wantOther)
+		}
+	}
+	kept(10*time.Second, 3, 0)
+	m.client().say(getRequest) // takes one of the three
+	answerAll()
+	kept(20*time.Second, 3, 0)
+	if got := m.get("GET /other HTTP/1.1\r\nHost: a\r\n\r\n"); got != "200" {
+		t.Error(got)
+	}
+	const nearly = idleLimit - time.Millisecond
+	kept(nearly, 3, 1)
+	kept(idleLimit, 1, 1)
+	kept(10*time.Second+nearly, 1, 1)
+	kept(10*time.Second+idleLimit, 0, 1)
+	kept(20*time.Second+nearly, 0, 1)
+	kept(20*time.Second+idleLimit, 0, 0)
+	if len(s.conns) != 3 {
+		t.Errorf("the server has had %d connections", len(s.conns))
+	}
+}
+
+// A connection that its server ends while nobody uses it is not used any more, and one
+// that it ends when it is used again costs a safe request nothing.
+func TestHTTPPooledConnectionEnds(t *testing.T) {
+	ends := map[string]func(*memoryConn){"closed": func(c *memoryConn) { c.Close() }, "reset": func(c *memoryConn) { c.Reset() }}
+	for how, end := range ends {
+		t.Run("while idle, "+how, func(t *testing.T) {
+			m := newMachine(t)
+			s := m.server(nil)
+			m.start(nil)
+			for i := range 3 {
+				if got := m.get(postRequest); got != "200" || len(s.conns) != i+1 {
+					t.Errorf("%s, on connection %d", got, len(s.conns))
+				}
+				end(s.conns[i].ended())
+				m.settle()
+			}
+			if m.log.has("request failed") {
+				t.Error("a request has met it")
+			}
+		})
+		for _, test := range []struct{ name, text, status string }{
+			{"GET", getRequest, "200"},
+			{"GET with a body", strings.Replace(postRequest, "POST", "GET", 1), "502"},
+			{"POST", postRequest, "502"},
+		} {
+			t.Run("when used, "+how+", "+test.name, func(t *testing.T) {
+				m := newMachine(t)
+				dying := map[*memoryConn]bool{}
+				together := 0 // requests that wait until all have come
+				var waiting []*memoryConn
+				s := m.server(nil)
+				s.answer = func(c *memoryConn, _ string) {
+					switch {
+					case dying[c]:
+						end(c.ended())
+					case together > 0:
+						waiting = append(waiting, c)
+					default:
+						c.say(okAnswer)
+					}
+				}
+				m.start(nil)
+				together = 3
+				for range together {
+					m.client().say(getRequest)
+				}
+				m.settle()
+				for _, c := range waiting {
+					dying[c] = true
+					c.say(okAnswer)
+				}
+				together = 0
+				m.settle()
+				if got := m.get(test.text); got != test.status {
+					t.Errorf("%s, want %s", got, test.status)
+				}
+				if n := m.UpstreamInfos()[0].Servers[0].Failed; (n > 0) != (test.status == "502") {
+					t.Errorf("%d failures of the server are counted", n)
+				}
+				// It is not tried on the others, which may have ended, too.
+				want := len(dying)
+				if test.status == "200" {
+					want++
+				}
+				if len(s.conns) != want || s.open() != want-1 {
+					t.Errorf("of %d connections %d are open; want %d, and all but one", len(s.conns), s.open(), want)
+				}
+			})
+		}
+	}
+}
