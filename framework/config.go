@@ -117,7 +117,8 @@ type UpstreamConfig struct {
 	Hash string `toml:"hash"`
 	// ConnectTimeout bounds each attempt to connect, the TLS handshake included; 0 means 5 s.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
-	// MaxConnections bounds the connections to each server; 0: nothing does.
+	// MaxConnections bounds the connections to each server, with protocol "http" the
+	// requests; 0: nothing does.
 	MaxConnections int `toml:"max_connections"`
 	// SlowStart is how long a server that joins or comes back takes to get its whole
 	// share; 0: it has it at once.

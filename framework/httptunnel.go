@@ -1,17 +1,21 @@
 package framework
 
+import "errors"
+
 // A connection that was upgraded is a tunnel: what comes from one side goes to the
 // other as it is, but for a WebSocket whose messages a filter sees.
 
-// upgrade begins the tunnel after a 101; false if nobody has asked for it.
+var errUnasked = errors.New("it switches protocols unasked")
+
+// upgrade begins the tunnel after a 101; false if it cannot be.
 func (x *Exchange) upgrade() bool {
 	h := x.h
-	if x.request.Upgrade() == nil || x.response.Upgrade() == nil || x.requestState != requestComplete {
-		x.dropServer()
-		x.fail(502, x.address.String()+": it switches protocols unasked")
-		return false
+	err := errUnasked
+	if x.request.Upgrade() != nil && x.response.Upgrade() != nil && x.requestState == requestComplete {
+		err = x.watchMessages()
 	}
-	if err := x.watchMessages(); err != nil {
+	x.place.Report(err)
+	if err != nil {
 		x.dropServer()
 		x.fail(502, x.address.String()+": "+err.Error())
 		return false

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"fwx/framework/balance"
 	"fwx/framework/completion"
 	"fwx/framework/completion/fake"
 )
@@ -125,6 +126,16 @@ func (m *machine) pass(d time.Duration) {
 	}
 }
 
+// drain drains a server, or ends that.
+func (m *machine) drain(s *memoryServer, drained bool) (infos []balance.Info, err error) {
+	m.t.Helper()
+	m.wait(func() error {
+		infos, err = m.DrainServer("out", s.address, drained)
+		return nil
+	})
+	return infos, err
+}
+
 // client connects to the gateway.
 func (m *machine) client() *memoryConn {
 	m.t.Helper()
@@ -154,11 +165,16 @@ const (
 	postRequest = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
 )
 
-// statusOf returns the status of the first answer in a text.
+// statusOf returns the status of the first answer in a text that is no interim one.
 func statusOf(text string) string {
-	_, rest, _ := strings.Cut(text, " ")
-	status, _, _ := strings.Cut(rest, " ")
-	return status
+	for {
+		_, rest, _ := strings.Cut(text, " ")
+		status, rest, _ := strings.Cut(rest, " ")
+		if !strings.HasPrefix(status, "1") || status == "101" {
+			return status
+		}
+		_, text, _ = strings.Cut(rest, "\r\n\r\n")
+	}
 }
 
 // turn takes what has come to a server, and answers; false: nothing has.
