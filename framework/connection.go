@@ -309,7 +309,7 @@ func (c *Connection) pump() {
 // timer is not touched by the traffic; it looks and comes again.
 func (c *Connection) checkIdle() {
 	timeout := c.listener.config.IdleTimeout
-	if c.holder() != "" || c.secondaries > 0 { // that is not the connection's idleness
+	if c.waitsForFilter() || c.secondaries > 0 { // that is not the connection's idleness
 		c.active = c.worker.Now()
 	}
 	if left := timeout - (c.worker.Now() - c.active); left > 0 {
@@ -320,6 +320,18 @@ func (c *Connection) checkIdle() {
 		c.reason = fmt.Sprintf("idle for %v", timeout)
 	}
 	c.end(false)
+}
+
+// waitsForFilter reports whether a filter keeps the connection waiting. What protocol
+// "http" keeps by itself waits for one of the sides, which may be idle.
+func (c *Connection) waitsForFilter() bool {
+	for i := range c.flows {
+		if f := &c.flows[i]; f.state == flowHeld && f.link().owner != c.listener.http {
+			return true
+		}
+	}
+	h := c.httpConn()
+	return c.event.held || h != nil && h.x != nil && (h.x.up.held || h.x.down.held)
 }
 
 // holder returns the name of the filter that keeps the connection waiting.

@@ -529,6 +529,9 @@ func (x *Exchange) broken(reason string) {
 func (x *Exchange) abandon() {
 	if x.reason == "" && !x.tunnel {
 		x.reason = "the client has left"
+		if c := x.h.c; c.outcome == Passed && c.reason != "" { // it was idle
+			x.reason = c.reason
+		}
 		if x.status == 0 {
 			x.status = 499
 		}

@@ -374,6 +374,7 @@ func (x *Exchange) Resume(dir Direction, v Verdict) error {
 	h := x.h
 	a.held = false
 	h.c.unhold()
+	h.c.active = h.w.worker.Now()
 	if a.stage.keepsChunk() {
 		h.chunkHeld = false
 	}

@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -251,4 +252,15 @@ func (c *memoryConn) say(text string) {
 func (c *memoryConn) ended() *memoryConn {
 	c.over = true
 	return c
+}
+
+// fill sends as much as there is room for.
+func (c *memoryConn) fill() (n int) {
+	block := bytes.Repeat([]byte("x"), 32<<10)
+	for {
+		m, err := c.Send(block)
+		if n += m; err != nil {
+			return n
+		}
+	}
 }
