@@ -16,7 +16,7 @@ import (
 // trampoline keeps the function of a coroutine from ending with a tail call,
 // which would lose the values of a yield in it.
 var trampoline = sync.OnceValues(func() (*prototype, error) {
-	return compile("coroutine", []byte(`
+	return compile(trampolineName, []byte(`
 		local select, unpack = select, unpack
 		local function pack(...) return select("#", ...), {...} end
 		return function(f)
@@ -26,6 +26,22 @@ var trampoline = sync.OnceValues(func() (*prototype, error) {
 			end
 		end`))
 })
+
+// trampolineName is the script that errors name which are raised in it.
+const trampolineName = "coroutine"
+
+// placeError has an error that was raised in the trampoline, where a budget can be spent
+// as anywhere, name the line of the script on which the thread runs a coroutine.
+func placeError(L *lua.LState, err *lua.ApiError) {
+	text, _ := err.Object.(lua.LString)
+	m := position.FindStringSubmatch(string(text))
+	if m == nil || m[1] != trampolineName {
+		return
+	}
+	if at := L.Where(1); at != "" {
+		err.Object = lua.LString(strings.TrimSpace(at) + " " + string(text[len(m[0]):]))
+	}
+}
 
 // guardCoroutines replaces the functions of the library by ones that call them.
 func (s *state) guardCoroutines(globals *lua.LTable) {

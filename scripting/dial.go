@@ -89,9 +89,7 @@ func (s *state) connect(t target, left func() time.Duration) (*stream, error) {
 }
 
 func (s *state) connectTo(address completion.Address) (*stream, error) {
-	_, value, err := s.running.perform(func(o *completion.Overlapped) (bool, error) {
-		return false, s.worker.Connect(o, address)
-	})
+	_, value, err := s.running.perform(func(o *completion.Overlapped) error { return s.worker.Connect(o, address) })
 	if err != nil {
 		return nil, err
 	}

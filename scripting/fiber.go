@@ -3,7 +3,6 @@ package scripting
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"math"
 	"slices"
 	"time"
@@ -42,26 +41,28 @@ type endingFunc func(result lua.LValue, err error)
 
 func (f endingFunc) taskEnded(result lua.LValue, err error) { f(result, err) }
 
-// fiber is what handlers run on: a coroutine of Go, with a Lua thread of its own.
-// Waiting for an operation means to switch back to the worker's loop, with all of
-// the stack kept, that of the interpreter included; when the operation completes
-// the loop switches here again and the call returns. So a handler can wait
-// anywhere: in a pcall, a metamethod, an iterator or a coroutine of its own.
+// fiber is what a handler is while it runs: a thread of Lua, and a carrier on which the
+// interpreter runs. Waiting for an operation means to switch back to the worker's loop,
+// with all of the carrier's stack kept, that of the interpreter included; when the
+// operation completes the loop switches there again and the call returns. So a handler
+// can wait anywhere: in a pcall, a metamethod, an iterator or a coroutine of its own.
 //
-// A switch is no business of Go's scheduler, because the worker's goroutine is
-// locked to its thread: everything here runs on that one thread, one at a time.
+// Most calls that wait are made by functions of Lua that have called each other, and by
+// nothing else. Then the thread has all that there is to keep, and the carrier goes on to
+// carry others: see pause.
 type fiber struct {
-	state  *state
-	thread *lua.LState
-	next   func() (struct{}, bool)
-	stop   func()
-	yield  func(struct{}) bool
+	state   *state
+	thread  *lua.LState
+	carrier *carrier // nil: it has not begun, or waits without one
 
 	task    task
 	nargs   int  // of its function, which are on the thread's stack until it begins
 	done    bool // the task has ended
 	parked  bool
-	waited  bool // parked since the task began
+	waited  bool             // parked since the task began
+	rest    func(*fiber) int // of the call in which it waits without a carrier; nil: there is none
+	wanted  int              // the results that the script wants of that call
+	subject lua.LValue       // of that call, its first argument, which must not be collected
 	result  lua.LValue
 	err     error
 	aborted error  // what waiting raises from now on
@@ -90,78 +91,131 @@ func newFiber(s *state) *fiber {
 	f.thread, _ = s.L.NewThread() // the main thread has no context to cancel
 	f.thread.SetContext(&s.meter)
 	parts.shareBoxes(f.thread, s.L)
-	f.next, f.stop = iter.Pull(f.run)
+	f.thread.Panic = panicUntraced
 	return f
 }
 
-// run is the life of the coroutine: one task after the other.
-func (f *fiber) run(yield func(struct{}) bool) {
-	f.yield = yield
-	for {
-		f.execute()
-		f.done = true
-		if !yield(struct{}{}) {
-			return
-		}
-	}
-}
-
-// execute runs the task. A panic of the interpreter ends the task only.
+// execute runs the task, to its end or until it waits without a carrier. An error, or a
+// panic of the interpreter, ends the task only.
 func (f *fiber) execute() {
 	defer func() {
 		if r := recover(); r != nil {
-			f.result, f.err = lua.LNil, fmt.Errorf("the interpreter failed: %v", r)
+			f.done, f.rest, f.result, f.err = true, nil, lua.LNil, f.failure(r)
 		}
 	}()
 	t := f.thread
-	f.result = lua.LNil
-	f.err = overflow(t, t.PCall(f.nargs, 1, nil))
-	if f.err == nil {
-		f.result = t.Get(-1)
+	if f.rest == nil {
+		t.Call(f.nargs, lua.MultRet)
+	} else {
+		f.finishCall()
+		parts.goOn(t)
 	}
+	if f.rest != nil {
+		f.state.L.G.CurrentThread = t
+		f.state.sink.SetTop(0)
+		return
+	}
+	f.done, f.result = true, t.Get(1)
 	t.SetTop(0)
+}
+
+// panicUntraced raises what is on top of a stack. The traceback is for failure to make:
+// that of a coroutine would not say who runs it.
+func panicUntraced(L *lua.LState) { panic(&lua.ApiError{Type: lua.ApiErrorRun, Object: L.Get(-1)}) }
+
+// failure makes an error with a traceback of what a task has ended by.
+func (f *fiber) failure(raised any) error {
+	err, ok := raised.(*lua.ApiError)
+	if !ok {
+		err = &lua.ApiError{Type: lua.ApiErrorPanic, Object: lua.LString(fmt.Sprint(raised))}
+	}
+	if err.StackTrace == "" {
+		err.StackTrace = f.traceback()
+	}
+	placeError(f.thread, err)
+	return overflow(f.thread, err)
+}
+
+// traceback returns the calls that the thread is in, as the interpreter writes them.
+func (f *fiber) traceback() (text string) {
+	defer func() {
+		if raised, ok := recover().(*lua.ApiError); ok {
+			text = raised.StackTrace
+		}
+	}()
+	f.state.sink.Panic(f.thread) // which makes one
+	return ""
 }
 
 // await starts an operation and waits until it has completed. An error of
 // waiting itself is raised.
 func (s *state) await(L *lua.LState, start func(*completion.Overlapped) error) (n int, value any, err error) {
-	return s.awaitUnless(L, func(o *completion.Overlapped) (bool, error) { return false, start(o) })
-}
-
-// awaitUnless is await for an operation that may be done at once.
-func (s *state) awaitUnless(L *lua.LState, start func(*completion.Overlapped) (done bool, err error)) (n int, value any, err error) {
 	f := s.fiberOf(L)
 	n, value, err = f.perform(start)
 	f.raiseInterrupted(L)
 	return n, value, err
 }
 
-// perform is awaitUnless with an error where that would raise one: for what must
-// tidy up first, or has frames of others between itself and the script.
-func (f *fiber) perform(start func(*completion.Overlapped) (done bool, err error)) (n int, value any, err error) {
-	s := f.state
+// awaitThen is await as the last thing that a function of the host does: then gives the
+// result to the script. What the function has on its Lua stack is gone by then.
+func (s *state) awaitThen(L *lua.LState, start func(*completion.Overlapped) error, then func(n int, value any, err error) int) int {
+	f := s.fiberOf(L)
+	o, err := f.operation()
+	if err == nil {
+		err = start(o)
+	}
+	if err != nil {
+		return then(0, nil, err)
+	}
+	return f.pauseFor(L, o, then)
+}
+
+// pauseFor is the rest of awaitThen when the operation has been started.
+func (f *fiber) pauseFor(L *lua.LState, o *completion.Overlapped, then func(n int, value any, err error) int) int {
+	f.waiting = o
+	return f.pause(L, func(f *fiber) int {
+		n, value, err := f.outcome(o)
+		f.raiseInterrupted(L)
+		return then(n, value, err)
+	})
+}
+
+// perform is await with an error where that would raise one: for what must tidy up
+// first, or has frames of others between itself and the script.
+func (f *fiber) perform(start func(*completion.Overlapped) error) (n int, value any, err error) {
 	if err := f.interrupted(); err != nil {
 		return 0, nil, err
 	}
-	if f.op == nil || f.op.InFlight() {
-		f.op = s.worker.CreateOverlapped()
-		if err := f.op.SetNotificationInterface((*fiberOperation)(f), nil); err != nil {
-			return 0, nil, err
-		}
+	o, err := f.operation()
+	if err == nil {
+		err = start(o)
 	}
-	o := f.op
-	if done, err := start(o); done || err != nil {
+	if err != nil {
 		return 0, nil, err
 	}
 	f.waiting = o
 	f.park()
+	return f.outcome(o)
+}
+
+// operation returns what the fiber can start an operation with.
+func (f *fiber) operation() (*completion.Overlapped, error) {
+	if f.op != nil && !f.op.InFlight() {
+		return f.op, nil
+	}
+	f.op = f.state.worker.CreateOverlapped()
+	return f.op, f.op.SetNotificationInterface((*fiberOperation)(f), nil)
+}
+
+// outcome returns the result of the operation that the fiber has waited for.
+func (f *fiber) outcome(o *completion.Overlapped) (n int, value any, err error) {
 	if o.InFlight() { // its limit has expired: it ends without us
 		return 0, nil, f.interrupted()
 	}
 	value = o.TakeValue()
 	o.TakeData() // who waited has the buffer
 	if err := f.interrupted(); err != nil {
-		s.discard(value)
+		f.state.discard(value)
 		return 0, nil, err
 	}
 	return f.n, value, f.opErr
@@ -177,8 +231,8 @@ func (s *state) fiberOf(L *lua.LState) *fiber {
 	return f
 }
 
-// awaitTimer waits for a time.
-func (s *state) awaitTimer(L *lua.LState, d time.Duration) {
+// startSleep sets the time until which the fiber is to wait.
+func (s *state) startSleep(L *lua.LState, d time.Duration) *fiber {
 	f := s.fiberOf(L)
 	if f.sleep == nil {
 		f.sleep = s.worker.NewTimer(f.wake)
@@ -186,8 +240,7 @@ func (s *state) awaitTimer(L *lua.LState, d time.Duration) {
 	s.expire(f)
 	f.raiseInterrupted(L)
 	f.sleep.Reset(d)
-	f.park()
-	f.raiseInterrupted(L)
+	return f
 }
 
 // parkAt waits for whoever finds the fiber in the place and wakes it.
@@ -231,14 +284,56 @@ func (f *fiber) budget(all int64) {
 	f.reserve = all - f.left
 }
 
-// park switches to the worker's loop until wake. A new turn begins then: what one may
-// run bounds how long others must wait, and they do not now.
+// park switches to the worker's loop until wake.
 func (f *fiber) park() {
-	f.parked, f.waited, f.since = true, true, f.state.worker.Now()
-	f.parks++
-	if !f.yield(struct{}{}) {
+	f.beginWait()
+	if !f.carrier.yield(struct{}{}) {
 		f.aborted = errScriptEnded
 	}
+	f.endWait()
+}
+
+// pause is park as the last thing that a function of the host does but for the rest,
+// which gives results to the script. If nothing but Lua has led to that function, no
+// carrier is needed to come back: the thread keeps the calls, and the interpreter's loop
+// is left, as for a yield. The rest is done when it is entered again.
+func (f *fiber) pause(L *lua.LState, rest func(*fiber) int) int {
+	if L != f.thread || !parts.onlyLua(L) {
+		f.park()
+		return rest(f)
+	}
+	f.beginWait()
+	f.rest, f.wanted, f.subject = rest, parts.wanted(L), L.Get(1)
+	L.SetTop(0)
+	L.Parent = f.state.sink // or there would be nobody to yield to
+	const yield = -1
+	return yield
+}
+
+// finishCall does the rest of the call in which the fiber has waited, and leaves on the
+// stack as many results as the script wants.
+func (f *fiber) finishCall() {
+	rest, t := f.rest, f.thread
+	f.rest, f.subject = nil, nil
+	f.endWait()
+	top := t.GetTop()
+	n := rest(f)
+	for t.GetTop() > top+n {
+		t.Remove(top + 1)
+	}
+	if f.wanted != lua.MultRet {
+		t.SetTop(top + f.wanted)
+	}
+}
+
+func (f *fiber) beginWait() {
+	f.parked, f.waited, f.since = true, true, f.state.worker.Now()
+	f.parks++
+}
+
+// endWait begins a new turn: what one may run bounds how long others must wait, and they
+// have not now.
+func (f *fiber) endWait() {
 	f.parked = false
 	if f.aborted == nil {
 		f.budget(f.left + f.reserve - waitCost)
@@ -339,7 +434,15 @@ func (s *state) enter(f *fiber) {
 	outer, left, current := s.running, s.meter.left, s.L.G.CurrentThread
 	s.running, s.L.G.CurrentThread = f, f.current
 	s.refill(f, f.left)
-	f.next()
+	if f.carrier == nil {
+		f.carrier = s.takeCarrier()
+		f.carrier.fiber = f
+	}
+	f.carrier.next()
+	if f.done || f.rest != nil {
+		s.releaseCarrier(f.carrier)
+		f.carrier = nil
+	}
 	f.left, f.current = s.meter.left, s.L.G.CurrentThread
 	s.running, s.L.G.CurrentThread = outer, current
 	s.meter.set(left)
@@ -388,9 +491,7 @@ func (s *state) takeFiber() *fiber {
 func (s *state) release(f *fiber) {
 	failed := f.err != nil
 	f.task, f.result, f.err = task{}, nil, nil
-	if failed || s.closing || len(s.idle) >= maxIdleFibers || len(parts.stack(f.thread)) > maxIdleStack {
-		f.stop()
-		return
+	if !failed && !s.closing && len(s.idle) < maxIdleFibers && len(parts.stack(f.thread)) <= maxIdleStack {
+		s.idle = append(s.idle, f)
 	}
-	s.idle = append(s.idle, f)
 }

@@ -288,14 +288,16 @@ func fileRead(s *state, L *lua.LState) int {
 	if n == 0 {
 		return give(L, lua.LString(""))
 	}
-	data, err := s.readAt(L, f.handle, offset, make([]byte, n))
-	switch {
-	case errors.Is(err, completion.ErrHandleEOF):
-		return give(L, lua.LNil)
-	case err != nil:
-		return giveError(L, explain("read", f.path, err))
-	}
-	return s.giveBytes(L, data)
+	buf := make([]byte, n)
+	return s.awaitThen(L, readInto(f.handle, offset, buf), func(n int, _ any, err error) int {
+		switch {
+		case errors.Is(err, completion.ErrHandleEOF):
+			return give(L, lua.LNil)
+		case err != nil:
+			return giveError(L, explain("read", f.path, err))
+		}
+		return s.giveBytes(L, buf[:n])
+	})
 }
 
 // readable is what can be read at an offset.
@@ -305,15 +307,20 @@ type readable interface {
 
 // readAt reads what fits into buf.
 func (s *state) readAt(L *lua.LState, f readable, offset int64, buf []byte) ([]byte, error) {
-	n, _, err := s.await(L, func(o *completion.Overlapped) error {
+	n, _, err := s.await(L, readInto(f, offset, buf))
+	return buf[:n], err
+}
+
+// readInto starts to read at an offset.
+func readInto(f readable, offset int64, buf []byte) func(*completion.Overlapped) error {
+	return func(o *completion.Overlapped) error {
 		ov, err := o.GetOverlapped()
 		if err != nil {
 			return err
 		}
 		ov.Offset = offset
 		return f.ReadFile(ov, buf)
-	})
-	return buf[:n], err
+	}
 }
 
 func fileReadAll(s *state, L *lua.LState) int {
@@ -361,18 +368,19 @@ func fileWrite(s *state, L *lua.LState) int {
 	if len(data) == 0 {
 		return give(L, lua.LNumber(0))
 	}
-	n, _, err := s.await(L, func(o *completion.Overlapped) error {
+	return s.awaitThen(L, func(o *completion.Overlapped) error {
 		ov, err := o.GetOverlapped()
 		if err != nil {
 			return err
 		}
 		ov.Offset = offset
 		return f.handle.WriteFile(ov, data)
+	}, func(n int, _ any, err error) int {
+		if err != nil {
+			return giveError(L, explain("write", f.path, err))
+		}
+		return give(L, lua.LNumber(n))
 	})
-	if err != nil {
-		return giveError(L, explain("write", f.path, err))
-	}
-	return give(L, lua.LNumber(n))
 }
 
 // fileAppend appends a record. It waits only when the file's queue is full.
@@ -389,12 +397,16 @@ func fileAppend(s *state, L *lua.LState) int {
 		return give(L, lua.LTrue)
 	}
 	s.meter.chargeBytes(len(record))
-	return giveDone(L, explain("append to", f.path, s.appendRecord(L, f, record)))
-}
-
-func (s *state) appendRecord(L *lua.LState, f *file, record []byte) error {
-	_, _, err := s.awaitUnless(L, func(o *completion.Overlapped) (bool, error) { return f.appender.Append(o, record) })
-	return err
+	w := s.fiberOf(L)
+	o, err := w.operation()
+	done := false
+	if err == nil {
+		done, err = f.appender.Append(o, record)
+	}
+	if done || err != nil {
+		return giveDone(L, explain("append to", f.path, err))
+	}
+	return w.pauseFor(L, o, func(_ int, _ any, err error) int { return giveDone(L, explain("append to", f.path, err)) })
 }
 
 func fileSync(s *state, L *lua.LState) int {
@@ -402,8 +414,7 @@ func fileSync(s *state, L *lua.LState) int {
 	if err != nil {
 		return giveError(L, err)
 	}
-	_, _, err = s.await(L, f.handle.Sync)
-	return giveDone(L, explain("sync", f.path, err))
+	return s.awaitThen(L, f.handle.Sync, func(_ int, _ any, err error) int { return giveDone(L, explain("sync", f.path, err)) })
 }
 
 func fileStat(s *state, L *lua.LState) int {
@@ -448,8 +459,8 @@ func writePath(s *state, L *lua.LState) int {
 	if err != nil {
 		return giveError(L, err)
 	}
-	_, err = s.block(L, func() (any, error) { return nil, replaceFile(g.root, name, data) })
-	return giveDone(L, explain("write", path, err))
+	return s.blockThen(L, func() (any, error) { return nil, replaceFile(g.root, name, data) },
+		func(_ any, err error) int { return giveDone(L, explain("write", path, err)) })
 }
 
 // block runs what the system can only do in a blocking way, on a thread of the
@@ -457,6 +468,12 @@ func writePath(s *state, L *lua.LState) int {
 func (s *state) block(L *lua.LState, f func() (any, error)) (any, error) {
 	_, value, err := s.await(L, func(o *completion.Overlapped) error { return s.worker.RunBlocking(o, f) })
 	return value, err
+}
+
+// blockThen is block as the last thing that a function of the host does, see awaitThen.
+func (s *state) blockThen(L *lua.LState, f func() (any, error), then func(value any, err error) int) int {
+	return s.awaitThen(L, func(o *completion.Overlapped) error { return s.worker.RunBlocking(o, f) },
+		func(_ int, value any, err error) int { return then(value, err) })
 }
 
 // replaceFile writes a file beside the one of that name and renames it.

@@ -119,7 +119,7 @@ func (g *gateway) waitsIn() (call string) {
 	s := g.filter.(*filter).states[0]
 	err := s.worker.Call(func() {
 		for f := range s.active {
-			call, _ = place(f.current)
+			call, _ = f.place()
 		}
 	})
 	if err != nil {

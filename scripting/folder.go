@@ -26,16 +26,17 @@ func statPath(s *state, L *lua.LState) int {
 }
 
 func (s *state) giveStat(L *lua.LState, g *grant, name, path string) int {
-	value, err := s.block(L, func() (any, error) { return g.root.Stat(name) })
-	info, ok := value.(fs.FileInfo)
-	if err != nil || !ok {
-		return giveError(L, explain("stat", path, err))
-	}
-	t := L.NewTable()
-	t.RawSetString("size", lua.LNumber(info.Size()))
-	t.RawSetString("mtime", lua.LNumber(float64(info.ModTime().UnixNano())/nanoseconds))
-	t.RawSetString("type", lua.LString(typeName(info.Mode())))
-	return give(L, t)
+	return s.blockThen(L, func() (any, error) { return g.root.Stat(name) }, func(value any, err error) int {
+		info, ok := value.(fs.FileInfo)
+		if err != nil || !ok {
+			return giveError(L, explain("stat", path, err))
+		}
+		t := L.NewTable()
+		t.RawSetString("size", lua.LNumber(info.Size()))
+		t.RawSetString("mtime", lua.LNumber(float64(info.ModTime().UnixNano())/nanoseconds))
+		t.RawSetString("type", lua.LString(typeName(info.Mode())))
+		return give(L, t)
+	})
 }
 
 // typeName names the type of a file.
@@ -65,17 +66,18 @@ func listPath(s *state, L *lua.LState) int {
 	if err != nil {
 		return giveError(L, err)
 	}
-	value, err := s.block(L, func() (any, error) { return listFolder(g, name) })
-	names, _ := value.([]string)
-	if err != nil {
-		return giveError(L, explain("list", path, err))
-	}
-	s.meter.charge(len(names))
-	t := L.CreateTable(len(names), 0)
-	for _, n := range names {
-		t.Append(lua.LString(n))
-	}
-	return give(L, t)
+	return s.blockThen(L, func() (any, error) { return listFolder(g, name) }, func(value any, err error) int {
+		names, _ := value.([]string)
+		if err != nil {
+			return giveError(L, explain("list", path, err))
+		}
+		s.meter.charge(len(names))
+		t := L.CreateTable(len(names), 0)
+		for _, n := range names {
+			t.Append(lua.LString(n))
+		}
+		return give(L, t)
+	})
 }
 
 func listFolder(g *grant, name string) ([]string, error) {
@@ -108,8 +110,8 @@ func (s *state) change(L *lua.LState, verb string, do func(g *grant, name string
 	if err != nil {
 		return giveError(L, err)
 	}
-	_, err = s.block(L, func() (any, error) { return nil, do(g, name) })
-	return giveDone(L, explain(verb, path, err))
+	return s.blockThen(L, func() (any, error) { return nil, do(g, name) },
+		func(_ any, err error) int { return giveDone(L, explain(verb, path, err)) })
 }
 
 // renamePath renames a file within one entry of [filter.allow].
@@ -126,8 +128,8 @@ func renamePath(s *state, L *lua.LState) int {
 	if other != g && other.folder != g.folder {
 		return giveError(L, &codedError{"rename " + from + ": " + to + " is under another entry of write in [filter.allow]", "EXDEV"})
 	}
-	_, err = s.block(L, func() (any, error) { return nil, g.root.Rename(oldName, newName) })
-	return giveDone(L, explain("rename", from, err))
+	return s.blockThen(L, func() (any, error) { return nil, g.root.Rename(oldName, newName) },
+		func(_ any, err error) int { return giveDone(L, explain("rename", from, err)) })
 }
 
 // maxWatches bounds the watches of a script on a worker.

@@ -24,7 +24,7 @@ func TestSuspendedHandlers(t *testing.T) {
 		handler string
 		files   int // of this process, for each connection
 		most    int64
-	}{{handlerConnect, 2, 9 << 10}, {handlerData, 4, 10 << 10}} {
+	}{{handlerConnect, 2, 4 << 10}, {handlerData, 4, 6 << 10}} {
 		for _, backend := range backends {
 			t.Run(row.handler+"/"+backend, func(t *testing.T) {
 				n := connectionsToTry(t, row.files)

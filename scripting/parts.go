@@ -16,6 +16,8 @@ type structureParts struct {
 	values, used, grows    fieldOf // of a registry: the stack, how far it is used, and by how much it grows
 	boxes, regBoxes        fieldOf // of a thread and of its registry: what numbers are kept in
 	after, place           fieldOf // of an upvalue: the next open one, and where on the stack it is
+	frame, loop            fieldOf // of a thread: the call that it is in, and the interpreter's loop
+	fn, caller, pc, nret   fieldOf // of a call: its function, who has called it, the next instruction, and the results that are wanted
 	known                  bool
 }
 
@@ -54,7 +56,14 @@ func newParts() (p structureParts) {
 	p.after = find(upvalue, "next", is(reflect.TypeFor[*lua.Upvalue]()))
 	p.place = find(upvalue, "index", isKind(reflect.Int))
 	p.reg = find(thread, "reg", func(t reflect.Type) bool { return t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct })
+	p.loop = find(thread, "mainLoop", isKind(reflect.Func))
+	p.frame = find(thread, "currentFrame", func(t reflect.Type) bool { return t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct })
 	if p.known {
+		call := p.frame.typ.Elem()
+		p.fn = find(call, "Fn", is(reflect.TypeFor[*lua.LFunction]()))
+		p.caller = find(call, "Parent", is(p.frame.typ))
+		p.pc = find(call, "Pc", isKind(reflect.Int))
+		p.nret = find(call, "NRet", isKind(reflect.Int))
 		p.values = find(p.reg.typ.Elem(), "array", values)
 		p.used = find(p.reg.typ.Elem(), "top", isKind(reflect.Int))
 		p.grows = find(p.reg.typ.Elem(), "growBy", isKind(reflect.Int))
@@ -126,4 +135,51 @@ func (p *structureParts) next(uv *lua.Upvalue) **lua.Upvalue {
 // index is where on the stack an open upvalue is.
 func (p *structureParts) index(uv *lua.Upvalue) int {
 	return *(*int)(p.place.in(unsafe.Pointer(uv)))
+}
+
+// onlyLua reports whether nothing but functions of Lua, each called by the one before, has
+// led to the function of the host that a thread is in. One that a metamethod, an iterator
+// or another function of the host has called has a loop of the interpreter of its own; and
+// a call in a return has no caller to go back to.
+func (p *structureParts) onlyLua(t *lua.LState) bool {
+	if !p.known {
+		return false
+	}
+	const opcode = 26 // the bits before it
+	call := *(*unsafe.Pointer)(p.frame.in(unsafe.Pointer(t)))
+	caller := *(*unsafe.Pointer)(p.caller.in(call))
+	if caller == nil {
+		return false
+	}
+	for ; caller != nil; caller = *(*unsafe.Pointer)(p.caller.in(caller)) {
+		fn := *(**lua.LFunction)(p.fn.in(caller))
+		if fn.IsG || int(fn.Proto.Code[p.instruction(caller)]>>opcode) != lua.OP_CALL {
+			return false
+		}
+	}
+	return true
+}
+
+// instruction is which instruction of a function a call of it is at.
+func (p *structureParts) instruction(call unsafe.Pointer) int { return *(*int)(p.pc.in(call)) - 1 }
+
+// wanted is how many results the call is to give that a thread is in.
+func (p *structureParts) wanted(t *lua.LState) int {
+	return *(*int)(p.nret.in(*(*unsafe.Pointer)(p.frame.in(unsafe.Pointer(t)))))
+}
+
+// goOn has the interpreter go on where the innermost call of a thread is.
+func (p *structureParts) goOn(t *lua.LState) {
+	(*(*func(*lua.LState, unsafe.Pointer))(p.loop.in(unsafe.Pointer(t))))(t, nil)
+}
+
+// called is the name by which the function of Lua that a thread is in calls another.
+func (p *structureParts) called(t *lua.LState) string {
+	call := *(*unsafe.Pointer)(p.frame.in(unsafe.Pointer(t)))
+	for _, c := range (*(**lua.LFunction)(p.fn.in(call))).Proto.DbgCalls {
+		if c.Pc == p.instruction(call) {
+			return c.Name
+		}
+	}
+	return ""
 }

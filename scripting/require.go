@@ -53,7 +53,9 @@ func (s *state) loadModule(L *lua.LState, name, path string) lua.LValue {
 		case s.worker.Now()-begin > moduleLimit:
 			L.RaiseError("module %q: another handler has not loaded it within %v", name, moduleLimit)
 		}
-		s.awaitTimer(L, modulePause)
+		f := s.startSleep(L, modulePause)
+		f.park()
+		f.raiseInterrupted(L)
 	}
 	if m != nil {
 		return m.value

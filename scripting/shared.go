@@ -118,14 +118,17 @@ func (s *state) ask(L *lua.LState, r store.Request) int {
 	}
 	a := f.inquiry
 	result, ok := s.filter.store.Do(r, a)
-	if !ok {
-		a.asked = true
-		if err := f.parkAt(&a.waiting); err != nil {
+	if ok {
+		return s.giveResult(L, r.Op, result)
+	}
+	a.asked, a.waiting = true, f
+	return f.pause(L, func(f *fiber) int {
+		a.waiting = nil
+		if err := f.interrupted(); err != nil {
 			return s.giveFailure(L, err)
 		}
-		result = a.result
-	}
-	return s.giveResult(L, r.Op, result)
+		return s.giveResult(L, r.Op, a.result)
+	})
 }
 
 func (s *state) giveResult(L *lua.LState, op store.Op, r store.Result) int {

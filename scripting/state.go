@@ -161,10 +161,12 @@ type state struct {
 	breaker  breaker
 	handlers handlers
 
-	running *fiber
-	verdict framework.Verdict // of the handler that has just ended
-	idle    []*fiber
-	active  map[*fiber]struct{}
+	running  *fiber
+	verdict  framework.Verdict // of the handler that has just ended
+	idle     []*fiber
+	carriers []*carrier  // that carry nobody
+	sink     *lua.LState // what threads yield to
+	active   map[*fiber]struct{}
 
 	resources map[resource]struct{} // open, with no connection to close them
 	files     int                   // open
@@ -212,6 +214,7 @@ func newState(f *filter, w *completion.Worker) *state {
 	}
 	s.resolver = newResolver(s)
 	s.L = newInterpreter()
+	s.sink, _ = s.L.NewThread()
 	s.meter.stall, s.meter.weigh, s.meter.limit = s.stalled, s.weigh, f.timeLimit
 	s.meter.empty, s.meter.ease = s.spent, s.easeGrowth
 	watchCollections()
@@ -373,10 +376,10 @@ func (s *state) checkEnded() {
 	if len(s.active) > 0 || s.pending > 0 || s.L == nil {
 		return
 	}
-	for _, f := range s.idle {
-		f.stop()
+	for _, c := range s.carriers {
+		c.stop()
 	}
-	s.idle = nil
+	s.idle, s.carriers = nil, nil
 	s.L.Close()
 	s.forget()
 	close(s.ended)
@@ -385,7 +388,7 @@ func (s *state) checkEnded() {
 // forget lets go of everything of Lua, lest one of its objects, which the garbage
 // collector reports to the state, is kept by the state itself.
 func (s *state) forget() {
-	s.L, s.handlers, s.types, s.modules = nil, handlers{}, types{}, nil
+	s.L, s.sink, s.handlers, s.types, s.modules = nil, nil, handlers{}, types{}, nil
 	s.module, s.drop, s.null, s.concat, s.handleError, s.failing, s.direction = nil, nil, nil, nil, nil, nil, [2]lua.LValue{}
 }
 
@@ -410,7 +413,9 @@ func (s *state) kill() (left int) {
 		s.running = f
 		s.meter.set(abortedBudget)
 		f.waiting = nil
-		f.stop()
+		if f.carrier != nil {
+			f.carrier.stop()
+		}
 		s.running = nil
 	}
 	clear(s.active)

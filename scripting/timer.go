@@ -39,7 +39,11 @@ func argSeconds(L *lua.LState, n int) time.Duration {
 
 // sleep waits.
 func sleep(s *state, L *lua.LState) int {
-	s.awaitTimer(L, argSeconds(L, 1))
+	return s.startSleep(L, argSeconds(L, 1)).pause(L, slept)
+}
+
+func slept(f *fiber) int {
+	f.raiseInterrupted(f.current)
 	return 0
 }
 

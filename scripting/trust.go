@@ -96,7 +96,7 @@ func (s *state) loadTrust(o tlsOptions) (*tls.Config, error) {
 
 // block is state.block with an error where that would raise one.
 func (f *fiber) block(do func() (any, error)) (any, error) {
-	_, value, err := f.perform(func(o *completion.Overlapped) (bool, error) { return false, f.state.worker.RunBlocking(o, do) })
+	_, value, err := f.perform(func(o *completion.Overlapped) error { return f.state.worker.RunBlocking(o, do) })
 	return value, err
 }
 

@@ -16,12 +16,21 @@ func (f *filter) Waits(connection *framework.Connection) (waits []framework.Wait
 		return nil
 	}
 	for _, fiber := range c.waiting {
-		call, at := place(fiber.current)
+		call, at := fiber.place()
 		waits = append(waits, framework.WaitInfo{
 			Handler: fiber.task.name, Call: call, At: at, Seconds: (s.worker.Now() - fiber.since).Seconds(),
 		})
 	}
 	return waits
+}
+
+// place returns where a fiber waits: in which call, on which line.
+func (f *fiber) place() (call, at string) {
+	call, at = place(f.current)
+	if f.rest != nil { // and the thread has no frame for that call
+		call = parts.called(f.thread)
+	}
+	return call, at
 }
 
 // maxFrames is how far place looks for a line of a script.
