@@ -239,6 +239,9 @@ func (s *state) startSleep(L *lua.LState, d time.Duration) *fiber {
 	}
 	s.expire(f)
 	f.raiseInterrupted(L)
+	if d > 0 { // nobody sleeps less than they want, because of what has passed of this turn
+		d += s.worker.Port().Uptime() - s.worker.Now()
+	}
 	f.sleep.Reset(d)
 	return f
 }

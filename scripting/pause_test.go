@@ -64,29 +64,30 @@ func TestCarriersThatWait(t *testing.T) {
 // TestResults sees that a call that waits gives what the script wants of it, however it
 // was called.
 func TestResults(t *testing.T) {
-	var rows []snippet
+	results := []snippet{
+		{"none of none", `fwx.sleep(0.001) return "ok"`, "ok"},
+		{"one of none", `local x = fwx.sleep(0.001) return tostring(x)`, "nil"},
+		{"three of none", `local x, y, z = fwx.sleep(0.001) return tostring(x) .. tostring(y) .. tostring(z)`, "nilnilnil"},
+		{"all of none", `local n = select("#", fwx.sleep(0.001)) return n`, "0"},
+		{"none of one", `file:read(0, 1) return "ok"`, "ok"},
+		{"one of one", `local s = file:read(0, 2) return s`, "he"},
+		{"two of one", `local s, err = file:read(0, 2) return s .. tostring(err)`, "henil"},
+		{"one of three", `local x, kept = 1, 2 local r = file:write(0, "x") return tostring(r) .. x .. kept`, "nil12"},
+		{"three of three", `local r, _, code = file:write(0, "x") return tostring(r) .. code`, "nilEBADF"},
+		{"all of three", `local t = {file:write(0, "x")} return select("#", unpack(t, 1, 3)) .. t[3]`, "3EBADF"},
+		{"last of several", `local t = {1, 2, file:read(0, 1)} return table.concat(t)`, "12h"},
+		{"not the last", `local t = {file:read(0, 1), file:read(1, 1), 3} return table.concat(t)`, "he3"},
+		{"as an argument", `return table.concat({file:read(0, 1) .. file:read(1, 1), "!"})`, "he!"},
+		{"of an expression", `local n = #file:read(0, 3) + #(file:read(0, 2)) return n`, "5"},
+		{"of a condition", `if file:read(0, 1) == "h" and not fwx.sleep(0.001) then return "yes" end`, "yes"},
+		{"of a loop", `local out = "" for i = 0, 4 do out = out .. file:read(i, 1) end return out`, "hello"},
+		{"of varargs", `local function g(...) local s = file:read(0, 1) return s .. select("#", ...) .. select(2, ...) end return (g("a", "b", nil))`, "h3b"},
+		{"of upvalues", `local n = 0 local function inc() n = n + 1 fwx.sleep(0.001) n = n + 1 end inc() n = n + 1 inc() return n`, "5"},
+		{"in a return", `return file:read(1, 3)`, "ell"},
+	}
+	rows := make([]snippet, 0, len(ways)*len(results))
 	for _, way := range ways {
-		for _, row := range []snippet{
-			{"none of none", `fwx.sleep(0.001) return "ok"`, "ok"},
-			{"one of none", `local x = fwx.sleep(0.001) return tostring(x)`, "nil"},
-			{"three of none", `local x, y, z = fwx.sleep(0.001) return tostring(x) .. tostring(y) .. tostring(z)`, "nilnilnil"},
-			{"all of none", `local n = select("#", fwx.sleep(0.001)) return n`, "0"},
-			{"none of one", `file:read(0, 1) return "ok"`, "ok"},
-			{"one of one", `local s = file:read(0, 2) return s`, "he"},
-			{"two of one", `local s, err = file:read(0, 2) return s .. tostring(err)`, "henil"},
-			{"one of three", `local x, kept = 1, 2 local r = file:write(0, "x") return tostring(r) .. x .. kept`, "nil12"},
-			{"three of three", `local r, _, code = file:write(0, "x") return tostring(r) .. code`, "nilEBADF"},
-			{"all of three", `local t = {file:write(0, "x")} return select("#", unpack(t, 1, 3)) .. t[3]`, "3EBADF"},
-			{"last of several", `local t = {1, 2, file:read(0, 1)} return table.concat(t)`, "12h"},
-			{"not the last", `local t = {file:read(0, 1), file:read(1, 1), 3} return table.concat(t)`, "he3"},
-			{"as an argument", `return table.concat({file:read(0, 1) .. file:read(1, 1), "!"})`, "he!"},
-			{"of an expression", `local n = #file:read(0, 3) + #(file:read(0, 2)) return n`, "5"},
-			{"of a condition", `if file:read(0, 1) == "h" and not fwx.sleep(0.001) then return "yes" end`, "yes"},
-			{"of a loop", `local out = "" for i = 0, 4 do out = out .. file:read(i, 1) end return out`, "hello"},
-			{"of varargs", `local function g(...) local s = file:read(0, 1) return s .. select("#", ...) .. select(2, ...) end return (g("a", "b", nil))`, "h3b"},
-			{"of upvalues", `local n = 0 local function inc() n = n + 1 fwx.sleep(0.001) n = n + 1 end inc() n = n + 1 inc() return n`, "5"},
-			{"in a return", `return file:read(1, 3)`, "ell"},
-		} {
+		for _, row := range results {
 			rows = append(rows, snippet{
 				way.name + ": " + row.name,
 				`local file = assert(fwx.file.open("read/a")) local function f() ` + row.source + ` end local x = ` + way.by + ` return x`, row.want,
@@ -131,7 +132,7 @@ func TestWaitingObject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer fifo.Close() //nolint:errcheck // nothing of it is kept
+	defer fifo.Close()
 	if _, err := b.run(`fwx.after(0, function() local s, err = assert(fwx.file.open("read/fifo")):read(0, 5) fwx.shared.set("read", s or err) end)`); err != nil {
 		t.Fatal(err)
 	}
