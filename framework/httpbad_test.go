@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -381,7 +380,8 @@ func TestHTTPGatewayPanics(t *testing.T) {
 	eventually(t, "the connections have ended", func() bool { return g.counter(t, metricActive, "in") == 0 })
 }
 
-// Thousands of clients that send a byte a second leave the others alone, and are cut off.
+// Thousands of clients that send a byte a second are cut off, and another is answered
+// meanwhile. TestHTTPBystander sees that it is while all of them are under way.
 func TestHTTPSlowClients(t *testing.T) {
 	clients, limit := 5000, 6*time.Second
 	if testing.Short() || defaultConnectionLimit() <= int64(clients) {
@@ -391,42 +391,20 @@ func TestHTTPSlowClients(t *testing.T) {
 		c.Listeners[0].HTTP.HeaderTimeout, c.Listeners[0].HTTP.BodyTimeout = limit, limit
 	})
 	bystander := g.dial(t)
-	r := bufio.NewReader(bystander)
-	measure := func() (took [200]time.Duration) {
-		for i := range took {
-			began := time.Now()
-			_, err := io.WriteString(bystander, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-			check(t, err)
-			if p, _ := answerOf(t, r, "GET"); p.StatusCode != 200 {
-				t.Fatal(p.Status)
-			}
-			took[i] = time.Since(began)
-		}
-		slices.Sort(took[:])
-		return took
-	}
-	before := measure()
-	began := time.Now()
 	cut := make(chan string, clients)
 	all := make([]net.Conn, clients)
 	for i := range all {
 		all[i] = g.dial(t)
-		text := "GET / HTTP/1.1\r\nHost: a\r\nX: "
-		if i%2 == 0 {
-			text = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
-		}
-		_, err := io.WriteString(all[i], text)
+		_, err := io.WriteString(all[i], slowRequests[i%2])
 		check(t, err)
 		go func() {
 			got, _ := io.ReadAll(io.LimitReader(all[i], 12))
 			cut <- string(got)
 		}()
 	}
-	opened := time.Since(began)
 	pace := time.NewTicker(time.Second)
 	defer pace.Stop()
-	var during [200]time.Duration
-	measured, answers := 0, map[string]int{}
+	answers := map[string]int{}
 	for n := 0; n < clients; {
 		select {
 		case got := <-cut:
@@ -436,17 +414,54 @@ func TestHTTPSlowClients(t *testing.T) {
 			for i := range all {
 				_, _ = all[i].Write([]byte("x")) // it may have been cut off
 			}
-			if measured == 0 {
-				measured, during = g.Connections(), measure()
+			if p, _ := ask(t, bystander, getRequest); p.StatusCode != 200 {
+				t.Error(p.Status)
 			}
 		}
 	}
-	t.Logf("%d clients in %v, cut off after %v; another request took %v, at most %v; beside %d of them %v, at most %v",
-		clients, opened, time.Since(began), before[100], before[198], measured-1, during[100], during[198])
 	if answers["HTTP/1.1 408"] != clients {
 		t.Errorf("%d of %d were cut off: %v", answers["HTTP/1.1 408"], clients, answers)
 	}
 	if n := g.counter(t, metricRequests, "4xx"); n != float64(clients) {
 		t.Errorf("%v are counted", n)
+	}
+}
+
+// slowRequests are requests of which the rest comes slowly: a head and a body.
+var slowRequests = [2]string{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nX: "}
+
+// A client is answered while a thousand slow ones are under way, all of them.
+func TestHTTPBystander(t *testing.T) {
+	const clients = 1000
+	m := newMachine(t)
+	s := m.server(nil)
+	s.answer = func(c *memoryConn, head string) {
+		if strings.HasPrefix(head, "GET") {
+			c.say(okAnswer)
+		}
+	}
+	m.start(nil)
+	bystander := m.client()
+	all := make([]*memoryConn, clients)
+	for i := range all {
+		all[i] = m.client()
+		all[i].say(slowRequests[i%2])
+	}
+	for second := range 8 {
+		m.pass(time.Second)
+		for _, c := range all {
+			c.say("x")
+		}
+		m.settle()
+		got := statusOf(m.ask(bystander, getRequest))
+		if n := m.counter(t, metricActive, "in"); got != "200" || n != clients {
+			t.Errorf("after %d s the answer was %q, beside %v others", second, got, n)
+		}
+	}
+	m.pass(defaultBodyTimeout)
+	for _, c := range all {
+		if got := statusOf(c.heard()); got != "408" {
+			t.Fatalf("a slow one was answered %q", got)
+		}
 	}
 }
