@@ -13,6 +13,7 @@ import (
 type tickets struct {
 	mu   sync.Mutex
 	keys [][32]byte
+	made uint64    // how many keys have been
 	due  time.Time // when the next key is made
 }
 
@@ -21,16 +22,17 @@ const (
 	ticketKeys    = 3
 )
 
-// current returns the keys; when it is time, with a new one. It reports whether there is
-// one.
-func (t *tickets) current(now time.Time) (keys [][32]byte, changed bool) {
+// current returns the keys; when it is time, with a new one. It returns how many have been
+// made, which tells whether they are other keys than before.
+func (t *tickets) current(now time.Time) (keys [][32]byte, made uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if now.After(t.due) {
 		var key [32]byte
 		_, _ = rand.Read(key[:]) // it never fails
 		t.keys = slices.Insert(slices.Clip(t.keys[:min(len(t.keys), ticketKeys-1)]), 0, key)
-		t.due, changed = now.Add(ticketKeyLife), true
+		t.due = now.Add(ticketKeyLife)
+		t.made++
 	}
-	return t.keys, changed
+	return t.keys, t.made
 }

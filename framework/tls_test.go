@@ -265,15 +265,60 @@ func TestTLSResumption(t *testing.T) {
 func TestTicketKeys(t *testing.T) {
 	var k tickets
 	now := time.Now()
-	first, changed := k.current(now)
-	if again, anew := k.current(now.Add(ticketKeyLife)); !changed || anew || len(again) != 1 || again[0] != first[0] {
+	first, made := k.current(now)
+	if again, still := k.current(now.Add(ticketKeyLife)); made != 1 || still != made || len(again) != 1 || again[0] != first[0] {
 		t.Error("the first key does not last")
 	}
 	for i := range 5 {
 		now = now.Add(ticketKeyLife + time.Second)
-		keys, changed := k.current(now)
-		if !changed || len(keys) != min(i+2, ticketKeys) || keys[0] == first[0] || i < ticketKeys-1 && keys[len(keys)-1] != first[0] {
+		keys, made := k.current(now)
+		if made != uint64(i+2) || len(keys) != min(i+2, ticketKeys) || keys[0] == first[0] || i < ticketKeys-1 && keys[len(keys)-1] != first[0] {
 			t.Errorf("after %d: %d keys", i, len(keys))
+		}
+	}
+}
+
+// oneSession is a cache of sessions that keeps the first one.
+type oneSession struct{ kept *tls.ClientSessionState }
+
+func (c *oneSession) Get(string) (*tls.ClientSessionState, bool) { return c.kept, c.kept != nil }
+
+func (c *oneSession) Put(_ string, s *tls.ClientSessionState) {
+	if c.kept == nil {
+		c.kept = s
+	}
+}
+
+// A ticket opens its session until the third key after its own, whatever reloads there are
+// meanwhile, refused ones too.
+func TestTLSTicketRotation(t *testing.T) {
+	ca := fwxtest.NewAuthority(t)
+	config := tlsConfig("auto", serve(t, echo), []fwxtest.Issued{ca.Issue("a.example")})
+	g := startGateway(t, config)
+	bad := config
+	bad.Service.Workers++
+	resumes := func(cache tls.ClientSessionCache) bool {
+		t.Helper()
+		c := must(g.dialTLS(t, &tls.Config{ServerName: "a.example", RootCAs: ca.Pool, ClientSessionCache: cache}))(t)
+		must(exchange(c, []byte("x")))(t)
+		return c.ConnectionState().DidResume
+	}
+	old := &oneSession{}
+	resumes(old)
+	for i := 1; i <= ticketKeys; i++ {
+		k := g.current.Load().listenerTLSOf("in").tickets
+		k.mu.Lock()
+		k.due = time.Time{}
+		k.mu.Unlock()
+		if err := g.Reload(t.Context(), bad); err == nil {
+			t.Error("the reload is not refused")
+		}
+		if got := resumes(old); got != (i < ticketKeys) {
+			t.Errorf("after %d new keys: resumed %t", i, got)
+		}
+		fresh := &oneSession{}
+		if resumes(fresh) || !resumes(fresh) {
+			t.Errorf("after %d new keys a new session is not resumed, or an unknown one is", i)
 		}
 	}
 }

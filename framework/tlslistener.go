@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"fwx/framework/metrics"
@@ -18,6 +19,7 @@ type listenerTLS struct {
 	files        []File // of the clients' issuers
 	server       *tls.Config
 	tickets      *tickets
+	keys         atomic.Uint64 // how many had been made of those that server has
 	handshakes   [handshakePassed + 1]*metrics.Counter
 }
 
@@ -84,8 +86,7 @@ func (g *generation) readListenerTLS(p part, lc *ListenerConfig, before *listene
 	if before != nil && sameTLS(before.settings, settings) && slices.Equal(before.files, l.files) {
 		l.tickets = before.tickets
 	}
-	keys, _ := l.tickets.current(time.Now())
-	l.server.SetSessionTicketKeys(keys)
+	l.config()
 	return l
 }
 
@@ -174,7 +175,7 @@ func (t *ListenerTLS) withoutTables() *ListenerTLS {
 
 // config returns the configuration of the next handshake.
 func (l *listenerTLS) config() *tls.Config {
-	if keys, changed := l.tickets.current(time.Now()); changed {
+	if keys, made := l.tickets.current(time.Now()); l.keys.Swap(made) != made {
 		l.server.SetSessionTicketKeys(keys)
 	}
 	return l.server
