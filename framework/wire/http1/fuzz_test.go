@@ -112,18 +112,21 @@ func compareFields(t *testing.T, theirs http.Header, lines string) {
 	}
 }
 
+// responses are what FuzzResponse begins with.
+var responses = []string{
+	"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcHTTP",
+	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\nX: y\r\n\r\nHTTP",
+	"HTTP/1.0 200 OK\r\nX: y\r\nX: z\r\n\r\nabc",
+	"HTTP/1.1 204 No Content\r\n\r\nHTTP",
+	"HTTP/1.1 304\r\nContent-Length: 3\r\n\r\n",
+	"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+	"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+}
+
 // FuzzResponse is FuzzRequest for responses.
 func FuzzResponse(f *testing.F) {
-	for _, text := range []string{
-		"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcHTTP",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\nX: y\r\n\r\nHTTP",
-		"HTTP/1.0 200 OK\r\nX: y\r\nX: z\r\n\r\nabc",
-		"HTTP/1.1 204 No Content\r\n\r\nHTTP",
-		"HTTP/1.1 304\r\nContent-Length: 3\r\n\r\n",
-		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
-	} {
+	for _, text := range responses {
 		f.Add([]byte(text), uint16(20), false)
 		f.Add([]byte(text), uint16(3), true)
 	}
@@ -147,6 +150,7 @@ func FuzzResponse(f *testing.F) {
 type answer struct {
 	status                                int
 	reason, header, body, trailer, behind string
+	refused                               string // why
 }
 
 // readResponse reads a response whose bytes come in pieces and then end; false if it is
@@ -155,11 +159,18 @@ func readResponse(method string, pieces ...[]byte) (a answer, ok bool) {
 	var r Response
 	var body Body
 	begun := false
+	refuse := func(err error) (answer, bool) {
+		e, ok := errors.AsType[*Error](err)
+		if !ok {
+			panic(err)
+		}
+		return answer{refused: e.Reason}, false
+	}
 	for _, piece := range pieces {
 		if !begun {
 			n, done, err := r.Parse(piece, &testLimits, []byte(method))
 			if err != nil {
-				return answer{}, false
+				return refuse(err)
 			}
 			if !done {
 				continue
@@ -171,10 +182,7 @@ func readResponse(method string, pieces ...[]byte) (a answer, ok bool) {
 		for len(piece) > 0 && !body.Done() {
 			n, content, err := body.Next(piece)
 			if err != nil {
-				if _, ok := errors.AsType[*Error](err); !ok {
-					panic(err)
-				}
-				return answer{}, false
+				return refuse(err)
 			}
 			a.body += string(content)
 			piece = piece[n:]

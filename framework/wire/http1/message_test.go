@@ -157,26 +157,46 @@ func TestResponse(t *testing.T) {
 		{"a status line without end", "HTTP/1.1 200 " + strings.Repeat("y", 3000), "GET", 0, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			for at := range test.text {
+			cut([]byte(test.text), func(how string, pieces ...[]byte) {
 				var r Response
-				n, done, err := r.Parse([]byte(test.text[:at]), &testLimits, []byte(test.method))
-				if err == nil {
-					if done || n != at {
-						t.Fatalf("cut at %d: %d, %v", at, n, done)
+				var n int
+				var done bool
+				var err error
+				for _, piece := range pieces {
+					if err != nil {
+						break // it was refused before its end
 					}
-					n, done, err = r.Parse([]byte(test.text[at:]), &testLimits, []byte(test.method))
-					n += at
+					if done {
+						t.Fatalf("%s: done before its end", how)
+					}
+					var used int
+					used, done, err = r.Parse(piece, &testLimits, []byte(test.method))
+					n += used
 				}
 				switch {
 				case test.err:
 					if err == nil {
-						t.Fatalf("cut at %d: it was taken", at)
+						t.Fatalf("%s: it was taken", how)
 					}
 				case err != nil || !done || n != len(test.text) || r.Framing() != test.framing:
-					t.Fatalf("cut at %d: %d, %v, %v, %v", at, n, done, err, r.Framing())
+					t.Fatalf("%s: %d, %v, %v, %v", how, n, done, err, r.Framing())
 				}
-			}
+			})
 		})
+	}
+}
+
+// Responses with their bodies are the same however they are cut.
+func TestResponseInPieces(t *testing.T) {
+	for _, text := range responses {
+		for _, method := range []string{"GET", "HEAD"} {
+			want, ok := readResponse(method, []byte(text))
+			cut([]byte(text), func(how string, pieces ...[]byte) {
+				if got, ok2 := readResponse(method, pieces...); got != want || ok2 != ok {
+					t.Errorf("%s, %q, %s: %+v %v, want %+v %v", method, text, how, got, ok2, want, ok)
+				}
+			})
+		}
 	}
 }
 

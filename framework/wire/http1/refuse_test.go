@@ -2,6 +2,7 @@ package http1
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -248,16 +249,19 @@ func TestRefused(t *testing.T) {
 func checkSplits(t *testing.T, limits Limits, text []byte) {
 	t.Helper()
 	want := read(limits, text)
-	for i := range text {
-		if got := read(limits, text[:i], text[i:]); got != want {
-			t.Fatalf("cut at %d: %+v, want %+v", i, got, want)
+	cut(text, func(how string, pieces ...[]byte) {
+		if got := read(limits, pieces...); got != want {
+			t.Fatalf("%s: %+v, want %+v", how, got, want)
 		}
-	}
-	bytes := make([][]byte, 0, len(text))
+	})
+}
+
+// cut has a text read in two pieces, whichever they are, and a byte at a time.
+func cut(text []byte, read func(how string, pieces ...[]byte)) {
+	single := make([][]byte, 0, len(text))
 	for i := range text {
-		bytes = append(bytes, text[i:i+1])
+		read(fmt.Sprintf("cut at %d", i), text[:i], text[i:])
+		single = append(single, text[i:i+1])
 	}
-	if got := read(limits, bytes...); got != want {
-		t.Fatalf("a byte at a time: %+v, want %+v", got, want)
-	}
+	read("a byte at a time", single...)
 }
