@@ -84,10 +84,16 @@ func TestCodings(t *testing.T) {
 			{"not what it says", name, "hello, this is neither", "", coding.ErrDamaged},
 			{"something behind it", name, packed(t, name, "hello") + "x", "", coding.ErrDamaged},
 		} {
-			for _, size := range []int{1 << 20, 7, 1} {
-				if size == 1 && len(test.content) > 10_000 {
-					continue
+			sizes := []int{1 << 20, 7, 1}
+			switch {
+			case len(test.content) < 100:
+				for size := 2; size < len(test.content); size++ {
+					sizes = append(sizes, size)
 				}
+			case len(test.content) > 10_000:
+				sizes = sizes[:2]
+			}
+			for _, size := range sizes {
 				if got, err := decode(t, test.codings, test.content, size); got != test.want || !errors.Is(err, test.err) {
 					t.Errorf("%s, %s, in pieces of %d bytes: %d bytes, %v, want %d bytes, %v", name, test.name, size, len(got), err, len(test.want), test.err)
 				}
