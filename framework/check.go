@@ -97,6 +97,25 @@ func (c *Config) check(mistakes *strict.Errors) {
 		p := part{mistakes, l.Table, fmt.Sprintf("listener %q", l.Name)}
 		listeners.add(p, "listener", l.Name)
 		checkListener(p, l, upstreams, filters)
+		c.checkSpoken(mistakes, l)
+	}
+}
+
+// checkSpoken reports what the upstreams of a listener with protocol "http" offer by
+// ALPN besides HTTP/1.1. Those that only filters choose are looked at by the handshake.
+func (c *Config) checkSpoken(mistakes *strict.Errors, l *ListenerConfig) {
+	if l.Protocol != protocolHTTP {
+		return
+	}
+	names := []string{l.Upstream}
+	for i := range l.Routes {
+		names = append(names, l.Routes[i].Upstream)
+	}
+	for i := range c.Upstreams {
+		if u := &c.Upstreams[i]; u.TLS != nil && slices.Contains(names, u.Name) {
+			p := part{mistakes, u.TLS.Table, fmt.Sprintf("upstream %q: tls", u.Name)}
+			p.spokenByHTTP(u.TLS.ALPN, fmt.Sprintf("listener %q has protocol = %q, which is %q", l.Name, protocolHTTP, alpnHTTP))
+		}
 	}
 }
 

@@ -144,6 +144,11 @@ func (c *Connection) detach() {
 			c.guard(c.chain[i].owner, d.Detach)
 		}
 	}
+	for i := range c.httpFilters { // also of a connection on which no HTTP was spoken in the end
+		if d, ok := c.httpFilters[i].filter.(Detacher); ok {
+			c.guard(c.httpFilters[i].owner, d.Detach)
+		}
+	}
 }
 
 // gone is the end: nothing refers to the connection any more.

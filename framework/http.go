@@ -158,11 +158,6 @@ func (h *httpConn) Detach() {
 	if h.x != nil {
 		h.x.abandon()
 	}
-	for i := range h.filters {
-		if d, ok := h.filters[i].filter.(Detacher); ok {
-			h.c.guard(h.filters[i].owner, d.Detach)
-		}
-	}
 	h.letGo()
 }
 

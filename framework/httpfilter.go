@@ -48,16 +48,17 @@ type ResponseBodyFilter interface {
 // went. Nothing may be changed any more; what it holds it must still resume.
 type ExchangeEnder interface{ EndExchange(x *Exchange) }
 
-// ErrNotHTTP answers Connection.AttachHTTPFilter on a listener of another protocol.
-var ErrNotHTTP = errors.New("the listener's protocol is not http")
+// ErrNotHTTP answers Connection.AttachHTTPFilter on a listener of another protocol, and
+// on a connection whose TLS is passed through.
+var ErrNotHTTP = errors.New("the listener's protocol is not http, or TLS is passed through")
 
 // httpLink is an HTTP filter of a connection.
 type httpLink = link[HTTPFilter]
 
 // AttachHTTPFilter makes a filter see the connection's requests, in the order in which
 // data filters see its data. Outside an event handler it is ErrBadContext, on a
-// connection that has ended ErrTerminating, on a listener that does not speak HTTP
-// ErrNotHTTP.
+// connection that has ended ErrTerminating, on one that does not speak HTTP ErrNotHTTP.
+// Where TLS is passed through later (Connection.SetTLSMode) the filter sees nothing.
 func (c *Connection) AttachHTTPFilter(f HTTPFilter) error {
 	switch {
 	case !c.handling || c.emulation != nil:

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -169,6 +170,11 @@ func (s *httpServer) secured(err error) {
 	stream := s.shaking
 	s.shaking = nil
 	defer s.x.rescue()
+	if err == nil {
+		if agreed := stream.ConnectionState().NegotiatedProtocol; agreed != "" && agreed != alpnHTTP {
+			err = fmt.Errorf("TLS handshake: the server was offered %q by the upstream's alpn and has taken it, but what is spoken is %q", agreed, alpnHTTP)
+		}
+	}
 	if err != nil || s.closed {
 		_ = stream.Close() // it is open
 	}

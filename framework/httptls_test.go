@@ -3,12 +3,14 @@ package framework
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,6 +81,133 @@ func TestHTTPAgreedByALPN(t *testing.T) {
 		change(config.Listeners[0].TLS)
 		if _, err := New(config, nil); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%v, want %s", err, what)
+		}
+	}
+}
+
+// A filter may choose the upstream of a connection by its ClientHello, to which requests go
+// that have no other, and pass the connection through: then no HTTP is spoken on it.
+func TestHTTPClientHello(t *testing.T) {
+	ca := fwxtest.NewAuthority(t)
+	answering := func(name string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, name+" "+r.Header.Get("Via")) // the client tells
+		}
+	}
+	secured := httptest.NewUnstartedServer(answering("secured"))
+	secured.TLS = &tls.Config{Certificates: []tls.Certificate{ca.Issue("passed.example").Certificate}}
+	secured.StartTLS()
+	t.Cleanup(secured.Close)
+	attached, late := &detached{}, make(chan error, 1)
+	f := &testFilter{mask: AcceptedConnection | ClientHello | ConnectTCP, onEvent: func(ev *Event) Verdict {
+		c, err := ev.Connection, error(nil)
+		switch {
+		case ev.Type == AcceptedConnection:
+			err = c.AttachHTTPFilter(attached)
+		case ev.Type == ConnectTCP && !c.HTTP():
+			late <- c.AttachHTTPFilter(attached)
+		case ev.Type == ConnectTCP:
+		case c.TLS().Hello.ServerName == "chosen.example":
+			err = c.SetUpstream("chosen")
+		case c.TLS().Hello.ServerName == "passed.example":
+			err = errors.Join(c.SetUpstream("secured"), c.SetTLSMode(TLSPassThrough))
+		}
+		if err != nil {
+			return Fail(err.Error())
+		}
+		return Pass
+	}}
+	config := tlsConfig("auto", httpServerOf(t, answering("out")), []fwxtest.Issued{ca.Issue("a.example", "chosen.example")}, f)
+	config.Listeners[0].Protocol = protocolHTTP
+	config.Listeners[0].Routes = []RouteConfig{{Path: "/routed", Upstream: "routed"}}
+	for _, name := range []string{"chosen", "routed", "filtered"} {
+		config.Upstreams = append(config.Upstreams, UpstreamConfig{Name: name, Servers: []string{httpServerOf(t, answering(name))}})
+	}
+	config.Upstreams = append(config.Upstreams, UpstreamConfig{Name: "secured", Servers: []string{secured.Listener.Addr().String()}})
+	g := startGateway(t, config)
+	connections := int64(0)
+	for _, test := range []struct{ name, path, want string }{
+		{"a.example", "/", "out 1.1 fwx"},
+		{"chosen.example", "/", "chosen 1.1 fwx"},
+		{"chosen.example", "/routed", "routed 1.1 fwx"},
+		{"chosen.example", "/filtered", "filtered 1.1 fwx"},
+		{"passed.example", "/routed", "secured "},
+	} {
+		c := must(g.dialTLS(t, &tls.Config{ServerName: test.name, RootCAs: ca.Pool}))(t)
+		if p, got := ask(t, c, "GET "+test.path+" HTTP/1.1\r\nHost: a\r\n\r\n"); got != test.want {
+			t.Errorf("%s%s: %s %q, want %q", test.name, test.path, p.Status, got, test.want)
+		}
+		check(t, c.Close())
+		connections++
+		eventually(t, "the HTTP filter knows that the connection is over", func() bool { return attached.Load() == connections })
+	}
+	if err := <-late; !errors.Is(err, ErrNotHTTP) {
+		t.Errorf("an HTTP filter is attached to a connection that is passed through: %v", err)
+	}
+	if passed, full := g.counter(t, metricHandshakes, "passed"), g.counter(t, metricHandshakes, "full"); passed != 1 || full != 4 {
+		t.Errorf("%v were passed through, %v terminated", passed, full)
+	}
+}
+
+// detached is an HTTP filter that counts the connections that are over, and chooses an
+// upstream for one path.
+type detached struct{ atomic.Int64 }
+
+func (d *detached) Detach() { d.Add(1) }
+
+func (d *detached) Request(x *Exchange) Verdict {
+	if string(x.Request().Path()) == "/filtered" {
+		if err := x.SetUpstream("filtered"); err != nil {
+			return Fail(err.Error())
+		}
+	}
+	return Pass
+}
+
+// A server with TLS is offered HTTP/1.1 by ALPN or nothing: what else would be agreed on
+// is not spoken.
+func TestHTTPToServerAgreedByALPN(t *testing.T) {
+	ca := fwxtest.NewAuthority(t)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(mirror))
+	server.EnableHTTP2 = true
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{ca.Issue("127.0.0.1").Certificate}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	config := httpConfig("auto", server.Listener.Addr().String(), attaching(&testHTTP{request: func(x *Exchange) Verdict {
+		if name := string(x.Request().Path()[1:]); name != "" {
+			if err := x.SetUpstream(name); err != nil {
+				return Fail(err.Error())
+			}
+		}
+		return Pass
+	}}))
+	config.Upstreams[0].TLS = &UpstreamTLS{CA: ca.File, ALPN: []string{"http/1.1"}}
+	for name, offered := range map[string][]string{"silent": nil, "both": {"h2", "http/1.1"}} {
+		u := config.Upstreams[0]
+		u.Name, u.TLS = name, &UpstreamTLS{CA: ca.File, ALPN: offered}
+		config.Upstreams = append(config.Upstreams, u)
+	}
+	g := startGateway(t, config)
+	for path, status := range map[string]int{"/": 200, "/silent": 200, "/both": 502} {
+		p, _ := ask(t, g.dial(t), "GET "+path+" HTTP/1.1\r\nHost: a\r\n\r\n")
+		if p.StatusCode != status {
+			t.Errorf("%s: %s, want %d", path, p.Status, status)
+		}
+		if status == 502 {
+			g.answered(t, p, status, "has taken it, but what is spoken is")
+		}
+	}
+	for says, change := range map[string]func(*Config){
+		"": func(c *Config) { c.Listeners[0].Protocol, c.Listeners[0].HTTP = protocolTCP, nil },
+		`upstream "out": tls: alpn[1]: "h2" is not spoken: listener "in" has protocol = "http", which is "http/1.1"`: func(c *Config) { c.Upstreams[0].TLS.ALPN = []string{"http/1.1", "h2"} },
+		`upstream "both": tls: alpn[0]: "h2" is not spoken: listener "in"`:                                           func(c *Config) { c.Listeners[0].Routes = []RouteConfig{{Upstream: "both"}} },
+	} {
+		changed := httpConfig("auto", "127.0.0.1:1")
+		changed.Upstreams[0].TLS = &UpstreamTLS{}
+		changed.Upstreams = append(changed.Upstreams, UpstreamConfig{Name: "both", Servers: []string{"127.0.0.1:1"}, TLS: &UpstreamTLS{ALPN: []string{"h2"}}})
+		change(&changed)
+		if _, err := New(changed, nil); (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %s", err, says)
 		}
 	}
 }

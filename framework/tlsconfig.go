@@ -117,12 +117,17 @@ func (t *ListenerTLS) checkHTTP(p part) {
 	if t.Mode == TLSPassThrough {
 		p.errorf("mode", `%q leaves nothing to read for protocol = %q: terminate TLS, or have protocol = %q`, TLSPassThrough, protocolHTTP, protocolTCP)
 	}
-	for i, name := range t.ALPN {
+	p.spokenByHTTP(t.ALPN, fmt.Sprintf("protocol = %q is %q", protocolHTTP, alpnHTTP))
+	t.ALPN = []string{alpnHTTP}
+}
+
+// spokenByHTTP reports application protocols that protocol "http" does not speak.
+func (p part) spokenByHTTP(list []string, why string) {
+	for i, name := range list {
 		if name != alpnHTTP {
-			p.errorf(fmt.Sprintf("alpn[%d]", i), "%q is not spoken: protocol = %q is %q", name, protocolHTTP, alpnHTTP)
+			p.errorf(fmt.Sprintf("alpn[%d]", i), "%q is not spoken: %s", name, why)
 		}
 	}
-	t.ALPN = []string{alpnHTTP}
 }
 
 // alpnHTTP is the name of HTTP/1.1 in ALPN.

@@ -54,7 +54,8 @@ func (c *Connection) TLS() *TLSInfo {
 
 // SetTLSMode decides for this connection whether TLS is terminated (TLSTerminate) or
 // passed through (TLSPassThrough). It is legal in the handler of ClientHello, anywhere
-// else ErrBadContext, and ErrNoCertificate if the listener has none to terminate with.
+// else ErrBadContext, and ErrNoCertificate if the listener has none to terminate with. On
+// a connection that is passed through no HTTP is spoken, whatever the listener's protocol.
 func (c *Connection) SetTLSMode(mode string) error {
 	switch {
 	case c.Ended():

@@ -285,7 +285,8 @@ func (c *Connection) secured(err error) {
 // SetUpstream chooses the upstream whose servers the connection goes to. It is legal in
 // the handlers of AcceptedConnection and ClientHello, before a server is chosen, anywhere
 // else ErrBadContext; a name that the configuration does not have is an
-// *UnknownNameError.
+// *UnknownNameError. Where HTTP is spoken it is that of the requests for which neither a
+// route nor Exchange.SetUpstream names another.
 func (c *Connection) SetUpstream(name string) error {
 	g := c.listener.generation
 	i := g.config.upstream(name)

@@ -95,13 +95,14 @@ var connMethods = []binding{
 	},
 	{
 		"set_upstream", connSetUpstream, "(name: string) -> true or fail",
-		"Chooses the upstream that the connection goes to, in `on_client_hello`. `\"unknown\"`: the configuration " +
-			"has no upstream of that name. `\"error\"`: called anywhere else.",
+		"Chooses the upstream that the connection goes to, in `on_client_hello`; on a listener that speaks HTTP the one of requests for which " +
+			"neither a route nor `req.upstream` names another. `\"unknown\"`: the configuration has no upstream of that name. `\"error\"`: " +
+			"called anywhere else.",
 	},
 	{
 		"set_tls_mode", connSetTLSMode, "(mode: \"terminate\"|\"passthrough\") -> true or fail",
 		"Decides in `on_client_hello` whether the gateway terminates TLS or passes it through, whatever the listener's `mode` is. " +
-			"`\"error\"`: anywhere else, or the listener has no certificate.",
+			"No HTTP is spoken then on a connection that is passed through. `\"error\"`: anywhere else, or the listener has no certificate.",
 	},
 	{
 		"close", connClose, "()",

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -118,9 +120,52 @@ func TestClientHello(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		g.logged("not you")
+		g.logged("not you") // which the alert may overtake
 		g.logged("on purpose")
 	})
+}
+
+// TestClientHelloOfHTTP has on_client_hello decide on a listener that speaks HTTP: requests
+// go to the upstream that it has chosen, unless on_request chooses another, and are not seen
+// on a connection that is passed through.
+func TestClientHelloOfHTTP(t *testing.T) {
+	ca := fwxtest.NewAuthority(t)
+	here, there := ca.Issue("a.example", "chosen.example"), ca.Issue("passed.example")
+	answering := func(name string) string {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			say(w, name+" "+r.Header.Get("X-Seen"))
+		}))
+		t.Cleanup(server.Close)
+		return server.Listener.Addr().String()
+	}
+	g := newGatewayTo(t, answering("site"), 1, anyBackend, `
+		function M.on_client_hello(conn, hello)
+			if hello.sni == "chosen.example" then assert(conn:set_upstream("chosen")) end
+			if hello.sni == "passed.example" then
+				assert(conn:set_upstream("secured"))
+				assert(conn:set_tls_mode("passthrough"))
+			end
+		end
+		function M.on_connect(conn) assert(conn.tls.terminated == (conn.upstream ~= "secured")) end
+		function M.on_request(conn, req)
+			req.headers:set("X-Seen", conn.tls.sni)
+			if req.path == "/back" then req.upstream = "site" end
+		end`)
+	g.config.Listeners[0].Protocol = "http"
+	g.withTLS(framework.ListenerTLS{Certificates: []framework.CertificateConfig{{Cert: here.CertFile, Key: here.KeyFile}}},
+		map[string]string{"chosen": answering("chosen"), "secured": named(t, "secured", &there.Certificate)})
+	g.start()
+	for _, test := range []struct{ name, path, want string }{
+		{"a.example", "/", "site a.example"},
+		{"chosen.example", "/", "chosen chosen.example"},
+		{"chosen.example", "/back", "site chosen.example"},
+		{"passed.example", "/back", "secured"},
+	} {
+		answer, err := g.ask(&tls.Config{ServerName: test.name, RootCAs: ca.Pool}, "GET "+test.path+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+		if err != nil || !strings.HasSuffix(answer, test.want) {
+			t.Errorf("%s%s: %q, %v, want %s", test.name, test.path, answer, err, test.want)
+		}
+	}
 }
 
 // TestNoTLS sees that conn.tls is nil where there is no TLS.

@@ -87,8 +87,9 @@ function conn:close_websocket(code, reason) end
 ---@return string? code
 function conn:expect(options) end
 
----Chooses the upstream that the connection goes to, in `on_client_hello`. `"unknown"`: the
----configuration has no upstream of that name. `"error"`: called anywhere else.
+---Chooses the upstream that the connection goes to, in `on_client_hello`; on a listener that speaks
+---HTTP the one of requests for which neither a route nor `req.upstream` names another. `"unknown"`:
+---the configuration has no upstream of that name. `"error"`: called anywhere else.
 ---@param name string
 ---@return true?
 ---@return string? message
@@ -96,7 +97,8 @@ function conn:expect(options) end
 function conn:set_upstream(name) end
 
 ---Decides in `on_client_hello` whether the gateway terminates TLS or passes it through, whatever
----the listener's `mode` is. `"error"`: anywhere else, or the listener has no certificate.
+---the listener's `mode` is. No HTTP is spoken then on a connection that is passed through.
+---`"error"`: anywhere else, or the listener has no certificate.
 ---@param mode "terminate"|"passthrough"
 ---@return true?
 ---@return string? message
