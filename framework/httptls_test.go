@@ -91,7 +91,7 @@ func TestHTTPClientHello(t *testing.T) {
 	ca := fwxtest.NewAuthority(t)
 	answering := func(name string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.WriteString(w, name+" "+r.Header.Get("Via")) // the client tells
+			_, _ = io.WriteString(w, name+" "+r.Header.Get("Via")) //nolint:gosec // the client of the test tells
 		}
 	}
 	secured := httptest.NewUnstartedServer(answering("secured"))
