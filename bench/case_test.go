@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,6 +57,32 @@ func TestPick(t *testing.T) {
 		}
 		if (err == nil) != (test.mistake == "") || err != nil && !strings.Contains(err.Error(), test.mistake) {
 			t.Errorf("%q: %v", test.only, err)
+		}
+	}
+}
+
+// TestBaselines looks for the contenders that ratios are to, which must do what those do
+// that are compared with them.
+func TestBaselines(t *testing.T) {
+	lua := func(name string) bool { return strings.HasSuffix(name, "-lua") }
+	names := make(map[string]bool)
+	for _, c := range allCases(&bench{}) {
+		if names[c.Name] {
+			t.Errorf("there are two cases %s", c.Name)
+		}
+		names[c.Name] = true
+		if c.Baseline != "" && !slices.ContainsFunc(c.Entries, func(e Entry) bool { return e.Name == c.Baseline }) {
+			t.Errorf("%s has no %s", c.Name, c.Baseline)
+		}
+		for _, e := range c.Entries {
+			if strings.HasPrefix(c.Name, "http") && lua(e.Name) != lua(c.Baseline) {
+				t.Errorf("%s compares %s with %s", c.Name, e.Name, c.Baseline)
+			}
+		}
+	}
+	for _, name := range []string{"http", "http-lua"} {
+		if !names[name] {
+			t.Errorf("there is no case %s", name)
 		}
 	}
 }

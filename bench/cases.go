@@ -27,7 +27,7 @@ func allCases(b *bench) []Case {
 	for _, script := range []string{look, rewrite, logging} {
 		cases = append(cases, b.script(script))
 	}
-	cases = append(cases, b.http(), b.neighbours())
+	cases = append(cases, b.http(), b.httpLua(), b.neighbours())
 	for _, n := range []int{1, 10, 50} {
 		cases = append(cases, b.chain(n))
 	}
@@ -180,22 +180,27 @@ func (b *bench) script(name string) Case {
 	}
 }
 
-// http is the same requests through what understands HTTP, and a script that reads one
-// header and adds one.
+// http is the same requests through what understands HTTP.
 func (b *bench) http() Case {
+	return b.understood(Case{Name: "http", About: "HTTP is understood", Baseline: "haproxy-http"},
+		"nginx-http", "fwx-uring-http", "fwx-epoll-http")
+}
+
+// httpLua is http with a script that reads one header of each request and adds one.
+func (b *bench) httpLua() Case {
+	return b.understood(Case{Name: "http-lua", About: "HTTP is understood, a script in Lua reads a header and adds one", Baseline: "haproxy-http-lua"},
+		"nginx-lua", "fwx-uring-http-lua", "fwx-epoll-http-lua")
+}
+
+// understood makes a case of its baseline and others, all of which understand HTTP.
+func (b *bench) understood(c Case, others ...string) Case {
 	const connections = 64
-	return Case{
-		Name:     "http",
-		About:    fmt.Sprintf("HTTP is understood; with -lua a script reads a header and adds one; %d connections", connections),
-		Figures:  []Figure{Requests, CPU, User, System, P50, P99, P999},
-		Baseline: "haproxy-http",
-		Entries: proxies([]string{
-			"haproxy-http", "haproxy-http-lua", "nginx-http",
-			"fwx-uring-http", "fwx-epoll-http", "fwx-uring-http-lua", "fwx-epoll-http-lua",
-		}, connections, shortNeeds, func(ctx context.Context, c Contender) (Sample, error) {
-			return b.requests(ctx, c, Setup{Connections: connections, Script: look})
-		}),
-	}
+	c.About += fmt.Sprintf(", %d connections", connections)
+	c.Figures = []Figure{Requests, CPU, User, System, P50, P99, P999}
+	c.Entries = proxies(append(others, c.Baseline), connections, shortNeeds, func(ctx context.Context, c Contender) (Sample, error) {
+		return b.requests(ctx, c, Setup{Connections: connections, Script: header})
+	})
+	return c
 }
 
 // chain is data filters one behind the other.

@@ -62,6 +62,7 @@ const (
 	rewrite = "rewrite" // replaces a word in answers
 	logging = "log"     // writes a line for each request to a file
 	waiting = "wait"    // reads a file, for requests that ask for it
+	header  = "header"  // reads a header of each request and adds one
 )
 
 //go:embed conf

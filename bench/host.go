@@ -43,7 +43,7 @@ func (h host) script() string {
 	case "lua":
 		return scriptFile("fwx", h.Setup.Script)
 	case "http-lua":
-		return "fwx-header.lua"
+		return scriptFile("fwx", header)
 	}
 	return ""
 }
