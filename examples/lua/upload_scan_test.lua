@@ -65,6 +65,17 @@ function T.a_client_that_leaves(t)
   t:equal({ server.count, t:files() }, { 0, {} })
 end
 
+function T.the_disk_is_full(t)
+  local server = start(t)
+  t:fail("spool", "ENOSPC", "write")
+  t:equal(upload(t, long).status, 503)
+  t:equal({ server.count, t:files() }, { 0, {} })
+  t:equal(upload(t, "hello").status, 200) -- it needs no disk
+  t:mend("spool")
+  t:equal(upload(t, long).status, 200)
+  t:equal(#server.requests, 2)
+end
+
 function T.what_is_compressed_is_not_taken(t)
   local server = start(t)
   local x = t:request { method = "POST", headers = { ["Content-Encoding"] = "gzip" }, body = "\31\139" }

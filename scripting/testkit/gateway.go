@@ -54,6 +54,9 @@ const (
 	defaultServer = "192.0.2.80:80"
 	// defaultClient is who connects.
 	defaultClient = "198.51.100.7"
+	// spoolDir is where bodies of requests wait that are too long for memory: the same on
+	// all systems, for tests to have it fail.
+	spoolDir = "spool"
 
 	startLimit = 2 * time.Minute // by the machine's clock
 	stopLimit  = 5 * time.Minute
@@ -86,6 +89,9 @@ func (t *test) start(s setup) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.upstreams)) {
 		config.Upstreams = append(config.Upstreams, framework.UpstreamConfig{Name: name, Servers: []string{s.upstreams[name]}})
+	}
+	if s.protocol == "http" {
+		config.Listeners[0].HTTP = &framework.HTTPConfig{Spool: framework.SpoolConfig{Dir: spoolDir}}
 	}
 	if s.tls != "" {
 		if config.Listeners[0].TLS, err = listenerTLS(s.tls); err != nil {
