@@ -59,10 +59,10 @@ type fiber struct {
 	nargs   int  // of its function, which are on the thread's stack until it begins
 	done    bool // the task has ended
 	parked  bool
-	waited  bool             // parked since the task began
-	rest    func(*fiber) int // of the call in which it waits without a carrier; nil: there is none
-	wanted  int              // the results that the script wants of that call
-	subject lua.LValue       // of that call, its first argument, which must not be collected
+	waited  bool                          // parked since the task began
+	rest    func(*fiber, *lua.LState) int // of the call in which it waits without a carrier; nil: there is none
+	wanted  int                           // the results that the script wants of that call
+	args    []lua.LValue                  // of that call
 	result  lua.LValue
 	err     error
 	aborted error  // what waiting raises from now on
@@ -173,7 +173,7 @@ func (s *state) awaitThen(L *lua.LState, start func(*completion.Overlapped) erro
 // pauseFor is the rest of awaitThen when the operation has been started.
 func (f *fiber) pauseFor(L *lua.LState, o *completion.Overlapped, then func(n int, value any, err error) int) int {
 	f.waiting = o
-	return f.pause(L, func(f *fiber) int {
+	return f.pause(L, func(f *fiber, L *lua.LState) int {
 		n, value, err := f.outcome(o)
 		f.raiseInterrupted(L)
 		return then(n, value, err)
@@ -300,13 +300,16 @@ func (f *fiber) park() {
 // which gives results to the script. If nothing but Lua has led to that function, no
 // carrier is needed to come back: the thread keeps the calls, and the interpreter's loop
 // is left, as for a yield. The rest is done when it is entered again.
-func (f *fiber) pause(L *lua.LState, rest func(*fiber) int) int {
+func (f *fiber) pause(L *lua.LState, rest func(*fiber, *lua.LState) int) int {
 	if L != f.thread || !parts.onlyLua(L) {
 		f.park()
-		return rest(f)
+		return rest(f, L)
 	}
 	f.beginWait()
-	f.rest, f.wanted, f.subject = rest, parts.wanted(L), L.Get(1)
+	f.rest, f.wanted = rest, parts.wanted(L)
+	for n := range L.GetTop() { // they must not be collected, and count
+		f.args = append(f.args, L.Get(n+1))
+	}
 	L.SetTop(0)
 	L.Parent = f.state.sink // or there would be nobody to yield to
 	const yield = -1
@@ -317,10 +320,12 @@ func (f *fiber) pause(L *lua.LState, rest func(*fiber) int) int {
 // stack as many results as the script wants.
 func (f *fiber) finishCall() {
 	rest, t := f.rest, f.thread
-	f.rest, f.subject = nil, nil
+	clear(f.args)
+	f.rest, f.args = nil, f.args[:0]
 	f.endWait()
+	defer f.state.guard(t, parts.called(t))
 	top := t.GetTop()
-	n := rest(f)
+	n := rest(f, t)
 	for t.GetTop() > top+n {
 		t.Remove(top + 1)
 	}

@@ -297,6 +297,7 @@ func (c *census) fiber(f *fiber) {
 		c.buffer(f.op.Kept())
 	}
 	c.add(f.result)
+	c.add(f.args...)
 	if f.current != nil {
 		c.add(f.current)
 	}

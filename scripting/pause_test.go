@@ -1,12 +1,18 @@
 package scripting
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
+	lua "github.com/yuin/gopher-lua"
+
 	"fwx/framework/fwxtest"
+	"fwx/framework/store"
 )
 
 // ways are how a script comes to a call that waits: by Lua alone, when no carrier waits
@@ -148,5 +154,73 @@ func TestWaitingObject(t *testing.T) {
 	})
 	if got != "hello" || err != nil {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestKilledPause ends scripts by force, whose handlers are to be woken only then.
+func TestKilledPause(t *testing.T) {
+	for _, source := range []string{`fwx.sleep(3600)`, `pcall(fwx.sleep, 3600)`} {
+		b := newBench(t, anyBackend)
+		if _, err := b.run(`for i = 1, 10 do fwx.after(0, function() ` + source + ` end) fwx.every(0.001, function() end) end`); err != nil {
+			t.Fatal(err)
+		}
+		fwxtest.Eventually(t, patience, "all wait", func() bool { _, waiting := b.carriers(t); return waiting >= 10 })
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_ = b.state.filter.FilterShutdown(ctx)               // some may have ended by themselves
+		if err := b.port.Shutdown(t.Context()); err != nil { // after what was posted
+			t.Error(err)
+		}
+		b.closed = true
+		if n := b.port.Panics(); n > 0 {
+			t.Errorf("%s: %d panics:\n%s", source, n, b.log)
+		}
+	}
+}
+
+// TestWaitingArguments counts what a call was given that waits.
+func TestWaitingArguments(t *testing.T) {
+	const size, calls = 1 << 20, 10
+	for _, call := range []string{`fwx.shared.set("key", arg(i))`, `pcall(fwx.shared.set, "key", arg(i))`} {
+		b := newBench(t, anyBackend)
+		b.state.filter.store = silentStore{}
+		source := fmt.Sprintf(`local function arg(i) return ("x"):rep(%d) .. i end for i = 1, %d do fwx.after(0, function() local ok = %s return ok end) end`, size, calls, call)
+		if _, err := b.run(source); err != nil {
+			t.Fatal(err)
+		}
+		fwxtest.Eventually(t, patience, "all wait", func() bool { _, waiting := b.carriers(t); return waiting == calls })
+		onWorker(b, func() {
+			if n := b.state.census(1 << 40); n < calls*size {
+				t.Errorf("%s: %d bytes", call, n)
+			}
+		})
+	}
+}
+
+// silentStore is a store that never answers.
+type silentStore struct{ store.Store }
+
+// Do begins a request.
+func (silentStore) Do(store.Request, store.Answerer) (result store.Result, done bool) {
+	return result, false
+}
+
+// TestPanickingRest sees that a panic of the host behind a wait is an error which names
+// the function, and is logged.
+func TestPanickingRest(t *testing.T) {
+	for _, call := range []string{`boom()`, `select(2, pcall(boom))`} {
+		b := newBench(t, anyBackend)
+		onWorker(b, func() {
+			b.state.L.SetGlobal("boom", b.state.function(binding{name: "boom", call: func(s *state, L *lua.LState) int {
+				return s.startSleep(L, 0).pause(L, func(*fiber, *lua.LState) int { panic("on purpose") })
+			}}))
+		})
+		got, err := b.run(`local err = ` + call + ` return err`)
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.Contains(got, "boom failed in the host: on purpose") || !strings.Contains(b.log.String(), "a function for scripts panicked") {
+			t.Errorf("%s: %q, %v", call, got, err)
+		}
 	}
 }

@@ -122,7 +122,7 @@ func (s *state) ask(L *lua.LState, r store.Request) int {
 		return s.giveResult(L, r.Op, result)
 	}
 	a.asked, a.waiting = true, f
-	return f.pause(L, func(f *fiber) int {
+	return f.pause(L, func(f *fiber, L *lua.LState) int {
 		a.waiting = nil
 		if err := f.interrupted(); err != nil {
 			return s.giveFailure(L, err)

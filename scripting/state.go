@@ -409,10 +409,17 @@ func (s *state) kill() (left int) {
 		return 0
 	}
 	left = len(s.active) + s.pending
+	s.closing = true
+	for t := range s.timers {
+		t.stop()
+	}
 	for f := range s.active {
 		s.running = f
 		s.meter.set(abortedBudget)
-		f.waiting = nil
+		f.waiting, f.parked = nil, false // whatever wakes it comes too late
+		if f.sleep != nil {
+			f.sleep.Stop()
+		}
 		if f.carrier != nil {
 			f.carrier.stop()
 		}

@@ -42,8 +42,8 @@ func sleep(s *state, L *lua.LState) int {
 	return s.startSleep(L, argSeconds(L, 1)).pause(L, slept)
 }
 
-func slept(f *fiber) int {
-	f.raiseInterrupted(f.current)
+func slept(f *fiber, L *lua.LState) int {
+	f.raiseInterrupted(L)
 	return 0
 }
 
