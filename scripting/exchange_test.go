@@ -129,6 +129,10 @@ func TestHTTPHandlers(t *testing.T) {
 		{"deny a body", `function M.on_request_body() return fwx.deny("no") end`, "403", "", ""},
 		{"deny a response", `function M.on_response() return fwx.deny("no") end`, "403", "", ""},
 		{"respond", `function M.on_request() return fwx.respond(418, {["X-Tea"] = "pot"}, "short") end`, "418", "short", ""},
+		{"respond with headers of several values", `function M.on_response(conn, req, res)
+			return fwx.respond(200, {Seen = {"a=1", 2, 0.5}}, "instead") end`, "200", "instead", "a=1|2|0.5"},
+		{"set and add lists", `function M.on_response(conn, req, res) local h = res.headers
+			h:set("Seen", {"a", 1}) h:add("seen", {2, "b"}) h:add("Seen", 3) h:set("Gone", 1) h:set("Gone", {}) if h:get("gone") then h:set("Seen", "gone") end end`, "200", "", "a|1|2|b|3"},
 		{"respond to a response", `function M.on_response() return fwx.respond(200, nil, "instead") end`, "200", "instead", ""},
 		{"deny a whole response", `function M.on_response(conn, req, res) res:whole_body(1000) end
 			function M.on_response_body() return fwx.deny("no") end`, "403", "", ""},
@@ -146,6 +150,7 @@ func TestHTTPHandlers(t *testing.T) {
 		{"a wrong result", `function M.on_request() return 7 end`, "500", "", ""},
 		{"a string for a head", `function M.on_request() return "x" end`, "500", "", ""},
 		{"a header that must not be set", `function M.on_request(conn, req) req.headers:set("Content-Length", "7") end`, "500", "", ""},
+		{"a length in an answer", `function M.on_request() return fwx.respond(200, {["Content-Length"] = 7}, "x") end`, "500", "", ""},
 		{"a line end in a header", `function M.on_request(conn, req) req.headers:set("X", "a\r\nY: b") end`, "500", "", ""},
 		{"a path that cannot be sent", `function M.on_request(conn, req) req.path = "/a b" end`, "500", "", ""},
 		{"an unknown upstream", `function M.on_request(conn, req) req.upstream = "nowhere" end`, "500", "", ""},

@@ -7,7 +7,6 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"fwx/framework"
-	"fwx/framework/wire/http1"
 )
 
 func argMessage(L *lua.LState) *message { return argObject[*message](L, 1, "request or response") }
@@ -176,19 +175,12 @@ func argReadable(L *lua.LState, n int, f *file) *file {
 // respond returns the verdict that answers a request.
 func respond(s *state, L *lua.LState) int {
 	r := &reply{status: int(argInteger(L, 1, 200, 599))}
-	switch v := L.Get(2).(type) {
-	case *lua.LNilType:
-	case *lua.LTable:
-		v.ForEach(func(key, value lua.LValue) {
-			name, isName := key.(lua.LString)
-			text, isText := value.(lua.LString)
-			if !isName || !isText || !http1.ValidName(string(name)) || !http1.ValidValue(string(text)) {
-				L.ArgError(2, "a table of headers expected, names to values")
-			}
-			r.fields = append(r.fields, framework.Field{Name: string(name), Value: string(text)})
-		})
-	default:
-		L.ArgError(2, "a table of headers expected, got "+describe(v))
+	if v := L.Get(2); v != lua.LNil {
+		list, err := messageFields(L).Read(v)
+		if err != nil {
+			L.ArgError(2, err.Error())
+		}
+		r.fields = list
 	}
 	switch f, ok := userValue(L.Get(3)).(*file); {
 	case ok:

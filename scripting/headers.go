@@ -9,6 +9,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"fwx/framework/wire/http1"
+	"fwx/scripting/internal/fields"
 )
 
 // headers are the fields of a message as a script sees them.
@@ -26,10 +27,14 @@ var headersMethods = []binding{
 	{"all", headersAll, "(name: string) -> string[]", "All headers of a name, in their order."},
 	{"names", headersNames, "() -> string[]", "The names of all headers, each once and in lower case, in order."},
 	{
-		"set", headersSet, "(name: string, value: string)",
-		"Gives the first header of a name a value and removes the others, or adds one. Only those of `req` and `res` can be changed.",
+		"set", headersSet, "(name: string, value: bytes|number|string[])",
+		"Gives the first header of a name a value and removes the others, or adds one. Of a list each value makes a header. " +
+			"Only those of `req` and `res` can be changed.",
 	},
-	{"add", headersAdd, "(name: string, value: string)", "Adds a header behind the others, whatever there is."},
+	{
+		"add", headersAdd, "(name: string, value: bytes|number|string[])",
+		"Adds a header after the others, whatever there is; of a list one for each value.",
+	},
 	{"remove", headersRemove, "(name: string)", "Removes all headers of a name."},
 }
 
@@ -72,13 +77,26 @@ func listOf(L *lua.LState, texts []string) *lua.LTable {
 	return list
 }
 
+// headersSet makes a header have the values that are given, and no others.
 func headersSet(_ *state, L *lua.LState) int {
-	argHeaders(L).change(L).Set(argField(L))
+	header, name := argHeaders(L).change(L), argName(L)
+	values := argValues(L, name)
+	if len(values) == 0 {
+		header.Remove(name)
+		return 0
+	}
+	header.Set(name, values[0])
+	for _, value := range values[1:] {
+		header.Add(name, value)
+	}
 	return 0
 }
 
 func headersAdd(_ *state, L *lua.LState) int {
-	argHeaders(L).change(L).Add(argField(L))
+	header, name := argHeaders(L).change(L), argName(L)
+	for _, value := range argValues(L, name) {
+		header.Add(name, value)
+	}
 	return 0
 }
 
@@ -87,17 +105,29 @@ func headersRemove(_ *state, L *lua.LState) int {
 	return 0
 }
 
-// framingNames are the headers that the gateway writes itself.
-var framingNames = []string{"connection", "content-length", "host", "keep-alive", "te", "transfer-encoding", "upgrade"}
+// messageFields is the rule for headers of messages that the gateway sends.
+func messageFields(L *lua.LState) fields.Rule {
+	return fields.Rule{
+		Reserved: []string{"connection", "content-length", "host", "keep-alive", "te", "transfer-encoding", "upgrade"},
+		Why:      "the gateway writes itself",
+		Text:     func(v *lua.LUserData) (string, bool) { return chunkText(L, v) },
+	}
+}
+
+// chunkText returns the text of an object that is a chunk.
+func chunkText(L *lua.LState, v *lua.LUserData) (string, bool) {
+	c, ok := v.Value.(*chunk)
+	if !ok {
+		return "", false
+	}
+	return string(c.bytes(L)), true
+}
 
 // argName returns the argument that is the name of a header that a script may change.
 func argName(L *lua.LState) string {
 	name := argString(L, 2)
-	switch {
-	case !http1.ValidName(name):
-		L.ArgError(2, "that is no name of a header")
-	case slices.Contains(framingNames, strings.ToLower(name)):
-		L.ArgError(2, name+" is a header that the gateway writes itself")
+	if err := messageFields(L).Check(name); err != nil {
+		L.ArgError(2, err.Error())
 	}
 	if m, ok := argHeaders(L).(*messageHeaders); ok && m.trailer && !http1.ValidTrailer([]byte(name)) {
 		L.ArgError(2, name+" is a header that belongs before the body")
@@ -105,13 +135,13 @@ func argName(L *lua.LState) string {
 	return name
 }
 
-// argField returns the arguments that are a header.
-func argField(L *lua.LState) (name, value string) {
-	name, value = argName(L), argString(L, 3)
-	if !http1.ValidValue(value) {
-		L.ArgError(3, "a header has no control characters")
+// argValues returns the argument that is the value of a header, or a list of them.
+func argValues(L *lua.LState, name string) []string {
+	values, err := messageFields(L).Values(name, L.Get(3))
+	if err != nil {
+		L.ArgError(3, err.Error())
 	}
-	return name, value
+	return values
 }
 
 // receivedHeaders are those of an answer to fwx.http.
@@ -175,16 +205,13 @@ func (h *messageHeaders) names(L *lua.LState) (list []string) {
 	return slices.Compact(list)
 }
 
-// maxChanged bounds the fields of a message that a script adds to.
-const maxChanged = 1000
-
 func (h *messageHeaders) change(L *lua.LState) *http1.Header {
 	if h.trailer && h.message.live(L).Trailer(h.message.dir) == nil {
 		L.RaiseError("trailers can be changed when the handler is given the end of the body")
 	}
 	header := h.header(L)
-	if header.Len() >= maxChanged {
-		L.RaiseError("a message has at most %d headers", maxChanged)
+	if header.Len() >= fields.DefaultMax {
+		L.RaiseError("a message has at most %d headers", fields.DefaultMax)
 	}
 	return header
 }

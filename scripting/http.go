@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"fwx/framework/wire/http1"
+	"fwx/scripting/internal/fields"
 )
 
 const (
@@ -120,93 +122,54 @@ func (x *exchange) prepare(o options, address string) (err error) {
 	if x.url, err = parseURL(address); err != nil {
 		return &codedError{fmt.Sprintf("URL %q: %v", address, err), codeInvalid}
 	}
-	if !isToken(x.method) || x.method == http.MethodConnect {
+	if !http1.ValidName(x.method) || x.method == http.MethodConnect {
 		return &codedError{fmt.Sprintf("%q is not a method that can be requested", x.method), codeInvalid}
 	}
+	return x.addHeaders(o)
+}
+
+// clientFields are the names of headers that say how the message is framed, or whose
+// connection it is.
+var clientFields = []string{
+	"connection", "content-length", "expect", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+}
+
+// addHeaders adds the option headers.
+func (x *exchange) addHeaders(o options) error {
 	if o.get("headers") == lua.LNil {
 		return nil
 	}
-	headers, ok := o.get("headers").(*lua.LTable)
-	if !ok {
-		o.fail("headers", "wants a table")
-		return nil
+	rule := fields.Rule{
+		Reserved: clientFields, Why: "the client writes itself", Max: maxRequestHeaders,
+		Text: func(v *lua.LUserData) (string, bool) { return chunkText(o.L, v) },
 	}
-	n := 0
-	headers.ForEach(func(key, value lua.LValue) {
-		for _, one := range valuesOf(value) {
-			if n++; err == nil {
-				err = x.addHeader(key, one)
-			}
+	list, err := rule.Read(o.get("headers"))
+	switch {
+	case errors.Is(err, fields.ErrTooMany):
+		return &codedError{err.Error(), codeTooBig}
+	case err != nil:
+		return invalid(err.Error())
+	}
+	for _, f := range list {
+		if err := x.addHeader(f.Name, f.Value); err != nil {
+			return err
 		}
-	})
-	if n > maxRequestHeaders && err == nil {
-		err = &codedError{fmt.Sprintf("a request has at most %d headers", maxRequestHeaders), codeTooBig}
-	}
-	return err
-}
-
-// valuesOf returns a value, or those in a list.
-func valuesOf(value lua.LValue) []lua.LValue {
-	list, ok := value.(*lua.LTable)
-	if !ok {
-		return []lua.LValue{value}
-	}
-	values := make([]lua.LValue, 0, list.Len())
-	for i := 1; i <= min(list.Len(), maxRequestHeaders+1); i++ {
-		values = append(values, list.RawGetInt(i))
-	}
-	return values
-}
-
-// own are the headers that say how the message is framed, or whose connection it is.
-var own = map[string]bool{
-	"Connection": true, "Content-Length": true, "Keep-Alive": true, "Proxy-Connection": true, "Te": true,
-	"Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Expect": true,
-}
-
-func (x *exchange) addHeader(key, value lua.LValue) error {
-	name, isName := key.(lua.LString)
-	if number, ok := value.(lua.LNumber); ok {
-		value = lua.LString(number.String())
-	}
-	text, isText := value.(lua.LString)
-	switch canonical := http.CanonicalHeaderKey(string(name)); {
-	case !isName || !isToken(string(name)):
-		return &codedError{fmt.Sprintf("%q is not the name of a header", key.String()), codeInvalid}
-	case !isText || !isHeaderValue(string(text)):
-		return &codedError{fmt.Sprintf("header %s: wants a string without control characters", name), codeInvalid}
-	case own[canonical]:
-		return &codedError{fmt.Sprintf("header %s cannot be set: it is the client's own", name), codeInvalid}
-	case canonical == "Host":
-		if u, err := url.Parse("http://" + string(text)); err != nil || u.Host != string(text) {
-			return &codedError{fmt.Sprintf("header Host: %q is no host", text), codeInvalid}
-		}
-		x.host = string(text)
-	default:
-		x.plain = x.plain || canonical == "Accept-Encoding"
-		x.header.Add(canonical, string(text))
 	}
 	return nil
 }
 
-// isToken reports whether a text is a token of HTTP, as methods and names are.
-func isToken(text string) bool {
-	for _, c := range []byte(text) {
-		alphanumeric := c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
-		if !alphanumeric && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
-			return false
+func (x *exchange) addHeader(name, value string) error {
+	switch canonical := http.CanonicalHeaderKey(name); canonical {
+	case "Host":
+		if u, err := url.Parse("http://" + value); err != nil || u.Host != value {
+			return invalid(fmt.Sprintf("header Host: %q is no host", value))
 		}
+		x.host = value
+	default:
+		x.plain = x.plain || canonical == "Accept-Encoding"
+		x.header.Add(canonical, value)
 	}
-	return text != ""
-}
-
-func isHeaderValue(text string) bool {
-	for _, c := range []byte(text) {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
+	return nil
 }
 
 // parseURL parses a URL that can be requested.

@@ -31,8 +31,9 @@ var fwxFunctions = []binding{
 			"and with it `fn` ends; then it fails with `\"timeout\"`. See [time limits](#time-limits): `fwx.timeout(0.5, fwx.file.read, path)`.",
 	},
 	{
-		"respond", respond, "(status: integer, headers?: table<string, string>, body?: bytes|file) -> verdict",
+		"respond", respond, "(status: integer, headers?: table<string, bytes|number|string[]>, body?: bytes|file) -> verdict",
 		"The verdict that answers a request in the server's place: `return fwx.respond(403, {[\"Content-Type\"] = \"text/plain\"}, \"no\\n\")`. " +
+			"For the headers see [tables of headers](#tables-of-headers). " +
 			"A file that is open for reading is sent from the disk as fast as the client takes it, and closed; with status 200 " +
 			"[as HTTP has it](http.md#files-as-answers): the part that `Range` asks for, or 304 if the client has it.",
 	},

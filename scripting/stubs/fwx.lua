@@ -412,15 +412,15 @@ function headers:all(name) end
 ---@return string[]
 function headers:names() end
 
----Gives the first header of a name a value and removes the others, or adds one. Only those of `req`
----and `res` can be changed.
+---Gives the first header of a name a value and removes the others, or adds one. Of a list each
+---value makes a header. Only those of `req` and `res` can be changed.
 ---@param name string
----@param value string
+---@param value fwx.bytes|number|string[]
 function headers:set(name, value) end
 
----Adds a header behind the others, whatever there is.
+---Adds a header after the others, whatever there is; of a list one for each value.
 ---@param name string
----@param value string
+---@param value fwx.bytes|number|string[]
 function headers:add(name, value) end
 
 ---Removes all headers of a name.
@@ -777,11 +777,12 @@ function fwx.every(seconds, fn) end
 function fwx.timeout(seconds, fn, ...) end
 
 ---The verdict that answers a request in the server's place: `return fwx.respond(403,
----{["Content-Type"] = "text/plain"}, "no\n")`. A file that is open for reading is sent from the
----disk as fast as the client takes it, and closed; with status 200 [as HTTP has
+---{["Content-Type"] = "text/plain"}, "no\n")`. For the headers see [tables of
+---headers](docs/reference/lua.md#tables-of-headers). A file that is open for reading is sent from
+---the disk as fast as the client takes it, and closed; with status 200 [as HTTP has
 ---it](http.md#files-as-answers): the part that `Range` asks for, or 304 if the client has it.
 ---@param status integer
----@param headers? table<string, string>
+---@param headers? table<string, fwx.bytes|number|string[]>
 ---@param body? fwx.bytes|fwx.file
 ---@return fwx.verdict
 function fwx.respond(status, headers, body) end

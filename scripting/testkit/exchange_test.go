@@ -173,7 +173,9 @@ func TestRequestMistakes(t *testing.T) {
 local function start(t) t:start{ protocol = "http" } end
 function T.option(t) start(t) t:request{ methd = "GET" } end
 function T.headers(t) start(t) t:request{ headers = "x" } end
-function T.header(t) start(t) t:request{ headers = { a = 1 } } end
+function T.header(t) start(t) t:request{ headers = { a = true } } end
+function T.line(t) start(t) t:request{ headers = { 1 } } end
+function T.spellings(t) t:http("192.0.2.80:80", { headers = { ["X-A"] = "1", ["x-a"] = "2" } }) end
 function T.body(t) start(t) t:request{ body = true } end
 function T.part(t) start(t) t:request{ body = { -1 } } end
 function T.cut(t) start(t) t:request{ cut = 1 } end
@@ -187,7 +189,8 @@ function T.no_http(t)
   t:start() t:equal(t:request().status, nil)
 end
 `, Options{}), map[string]string{
-		"option": `there is no option "methd"; did you mean "method"?`, "headers": "headers wants a table", "header": "headers wants a table",
+		"option": `there is no option "methd"; did you mean "method"?`, "headers": "headers: a table of headers expected", "header": "headers: header a: wants a string, a number, or a list of them, got a boolean",
+		"line": `headers: a line such as "Accept: text/html" expected, got a number`, "spellings": "headers X-A and x-a are one header in two spellings",
 		"body": "body wants a string, or a list", "part": "body wants a string, or a list", "cut": "cut wants true or false",
 		"busy": "another request is still being sent", "response": `there is no option "statsu"; did you mean "status"?`,
 		"status": `status wants a number from 100 to 999, got "200"`, "after": "after wants a number of seconds, got -1",

@@ -2,7 +2,6 @@ package testkit
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"fwx/framework/strict"
+	"fwx/scripting/internal/fields"
 )
 
 // httpMessage is a request or a response that the test sends.
@@ -59,38 +59,28 @@ func parseMessage(t *lua.LTable) (m httpMessage, err error) {
 	return m, nil
 }
 
-var errHeaders = errors.New(`headers wants a table: { Accept = "text/html", Cookie = { "a=1", "b=2" } }, or lines in their order: { "Accept: text/html" }`)
-
-// parseFields reads headers: lines, and then names with a value or several.
-func parseFields(v lua.LValue) (fields []string, err error) {
+// parseFields reads headers: lines as they are, and then names with a value or several.
+func parseFields(v lua.LValue) (lines []string, err error) {
 	if v == lua.LNil {
 		return nil, nil
 	}
-	table, ok := v.(*lua.LTable)
-	if !ok {
-		return nil, errHeaders
+	named, err := fields.Rule{Lines: true}.Read(v)
+	if err != nil {
+		return nil, fmt.Errorf("headers: %w", err)
 	}
-	var named []string
-	table.ForEach(func(key, value lua.LValue) {
-		values := []lua.LValue{value}
-		if list, ok := value.(*lua.LTable); ok {
-			values = values[:0]
-			list.ForEach(func(_, item lua.LValue) { values = append(values, item) })
-		}
-		for _, value := range values {
-			text, ok := value.(lua.LString)
-			switch name, isName := key.(lua.LString); {
-			case !ok:
-				err = errHeaders
-			case isName:
-				named = append(named, string(name)+": "+string(text))
-			default:
-				fields = append(fields, string(text))
+	if table, ok := v.(*lua.LTable); ok {
+		for i := range table.Len() {
+			line, ok := table.RawGetInt(i + 1).(lua.LString)
+			if !ok {
+				return nil, fmt.Errorf(`headers: a line such as "Accept: text/html" expected, got %s`, describe(table.RawGetInt(i+1)))
 			}
+			lines = append(lines, string(line))
 		}
-	})
-	slices.SortStableFunc(named, func(a, b string) int { return cmp.Compare(nameOf(a), nameOf(b)) })
-	return append(fields, named...), err
+	}
+	for _, f := range named {
+		lines = append(lines, f.Name+": "+f.Value)
+	}
+	return lines, nil
 }
 
 // nameOf returns the name in a line of a header, in lower case.
