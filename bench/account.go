@@ -131,14 +131,26 @@ func parseStat(text string) (procStat, error) {
 }
 
 // parseRollup returns the bytes resident according to /proc/PID/smaps_rollup.
-func parseRollup(text []byte) (int64, error) {
+func parseRollup(text []byte) (int64, error) { return parseBytes(text, "Rss:") }
+
+// parseBytes returns the value of a line such as "Rss:  12 kB", which /proc has of memory.
+func parseBytes(text []byte, name string) (int64, error) {
 	for line := range bytes.Lines(text) {
-		if value, ok := bytes.CutPrefix(line, []byte("Rss:")); ok {
+		if value, ok := bytes.CutPrefix(line, []byte(name)); ok {
 			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(string(value)), " kB"), 10, 64)
 			return kib << 10, err
 		}
 	}
-	return 0, errors.New("no Rss in smaps_rollup")
+	return 0, fmt.Errorf("no line %s", name)
+}
+
+// peakMemory returns the most bytes of memory that have been resident in a process at a time.
+func peakMemory(pid int) (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	return parseBytes(text, "VmHWM:")
 }
 
 // processClock returns the CPU time of a process to the nanosecond, which

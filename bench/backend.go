@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"sync"
@@ -14,7 +15,8 @@ import (
 )
 
 // backend is the server of all cases but those of short answers. It speaks as much HTTP as the loads do:
-// GET / answers with a short text, GET /bytes/N with N bytes, POST swallows its body.
+// GET / answers with a short text, GET /bytes/N with N bytes, POST swallows its body, and
+// a WebSocket is accepted.
 type backend struct {
 	listener net.Listener
 	requests atomic.Int64 // that have been answered, but for those of connections that wait
@@ -32,6 +34,10 @@ var (
 	block      = bytes.Repeat([]byte("0123456789abcdef"), blockSize/16)
 	blocks     = sync.Pool{New: func() any { return new([blockSize]byte) }}
 )
+
+// upgradeReply accepts a WebSocket with the key of the example in RFC 6455.
+const upgradeReply = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+	"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
 
 func replyHead(size int64) string {
 	return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n", size)
@@ -93,7 +99,7 @@ func (b *backend) serve(conn net.Conn) {
 		early := int(min(r.upload, int64(filled-end))) // of the body, came with the head
 		b.bytes.Add(int64(early))
 		filled = copy(buf, buf[end+early:filled])
-		if b.swallow(conn, r.upload-int64(early)) != nil || b.answer(conn, r.download) != nil {
+		if b.swallow(conn, r.upload-int64(early)) != nil || b.answer(conn, r) != nil {
 			return
 		}
 		if r.waits {
@@ -102,6 +108,10 @@ func (b *backend) serve(conn net.Conn) {
 			b.requests.Add(1)
 		}
 		if r.close {
+			return
+		}
+		if r.upgrade {
+			_, _ = io.Copy(io.Discard, conn) // whatever the client says
 			return
 		}
 	}
@@ -125,9 +135,15 @@ func (b *backend) swallow(conn net.Conn, size int64) error {
 	return nil
 }
 
-// answer sends a body of that size, or the short text if it is negative.
-func (b *backend) answer(conn net.Conn, size int64) error {
-	if size < 0 {
+// answer sends a body of the size that was asked for, or else the short text. A WebSocket is
+// accepted.
+func (b *backend) answer(conn net.Conn, r request) error {
+	size := r.download
+	switch {
+	case r.upgrade:
+		_, err := io.WriteString(conn, upgradeReply)
+		return err
+	case size < 0:
 		_, err := conn.Write(smallReply)
 		return err
 	}
@@ -150,6 +166,7 @@ type request struct {
 	upload   int64 // the size of its body
 	download int64 // the size of the answer's, negative for the short text
 	close    bool  // the connection ends with the answer
+	upgrade  bool  // to a WebSocket
 	waits    bool  // a filter has waited for a file
 }
 
@@ -172,6 +189,8 @@ func parseRequest(head []byte) (request, error) {
 			r.upload, err = parseSize(value)
 		case bytes.EqualFold(name, []byte("connection")):
 			r.close = bytes.EqualFold(value, []byte("close"))
+		case bytes.EqualFold(name, []byte("upgrade")):
+			r.upgrade = bytes.EqualFold(value, []byte("websocket"))
 		case bytes.EqualFold(name, []byte("transfer-encoding")):
 			err = errors.New("a body without a length")
 		}

@@ -52,6 +52,9 @@ const (
 	CalmP99     Figure = "calm p99"
 	CalmP999    Figure = "calm p99.9"
 	P99Growth   Figure = "p99/calm"
+	CalmLongest Figure = "calm longest ms"
+	Longest     Figure = "longest ms"
+	Peak        Figure = "peak MiB"  // resident
 	Stalled     Figure = "stalled/s" // requests that waited for the file
 	Reads       Figure = "reads/s"
 )

@@ -65,6 +65,9 @@ const (
 	header  = "header"  // reads a header of each request and adds one
 )
 
+// hostileFilter is the script that attacks aim at, which only fwx has.
+const hostileFilter = "hostile"
+
 //go:embed conf
 var conf embed.FS
 

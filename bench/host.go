@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -34,7 +35,8 @@ type host struct {
 	Name    string
 	Setup   Setup
 	Backend string // of fwx's completion port
-	Filter  string // "", "go" or "lua", or with protocol "http": "http", "http-lua"; "tls": none, and TLS is terminated
+	Workers int    // of fwx; 0: as many as the threads of others
+	Filter  string // "", "go" or "lua", or with protocol "http": "http", "http-lua", "hostile"; "tls": none, and TLS is terminated
 }
 
 // script is the name of the script that the host runs; empty if it runs none.
@@ -44,6 +46,8 @@ func (h host) script() string {
 		return scriptFile("fwx", h.Setup.Script)
 	case "http-lua":
 		return scriptFile("fwx", header)
+	case hostileFilter:
+		return scriptFile("fwx", hostileFilter)
 	}
 	return ""
 }
@@ -90,7 +94,7 @@ func (h host) fwx(ctx context.Context) error {
 	if h.Filter == "tls" {
 		listener.TLS = &framework.ListenerTLS{Certificates: []framework.CertificateConfig{{Cert: h.Setup.Certificate}}}
 	}
-	if strings.HasPrefix(h.Filter, "http") {
+	if strings.HasPrefix(h.Filter, "http") || h.Filter == hostileFilter {
 		listener.Protocol = "http"
 		listener.HTTP = &framework.HTTPConfig{Forwarded: framework.ForwardedOff} // as the others
 	}
@@ -98,7 +102,7 @@ func (h host) fwx(ctx context.Context) error {
 		listener.Filters = append(listener.Filters, f.Name)
 	}
 	fw, err := framework.New(framework.Config{
-		Service:   framework.ServiceConfig{Workers: threads, Backend: h.Backend, Drain: time.Second},
+		Service:   framework.ServiceConfig{Workers: cmp.Or(h.Workers, threads), Backend: h.Backend, Drain: time.Second},
 		Upstreams: []framework.UpstreamConfig{{Name: "server", Servers: []string{h.Setup.Server}}},
 		Filters:   filters,
 		Listeners: []framework.ListenerConfig{listener},
@@ -117,7 +121,7 @@ func (h host) filters() ([]framework.FilterConfig, error) {
 			filters[i] = framework.FilterConfig{Name: "look" + strconv.Itoa(i), Filter: looker{}}
 		}
 		return filters, nil
-	case "lua", "http-lua":
+	case "lua", "http-lua", hostileFilter:
 		filter, err := scripting.New(scripting.Settings{
 			Script: h.script(),
 			Allow:  scripting.Allow{Read: []string{"."}, Write: []string{"."}},
