@@ -1,11 +1,13 @@
 package framework
 
 import (
+	"context"
 	"errors"
 	"syscall"
 	"time"
 
 	"fwx/framework/completion"
+	"fwx/framework/internal/rebind"
 )
 
 // acceptor accepts clients on one address, for the listener that the current
@@ -30,12 +32,14 @@ const retryAccept = 100 * time.Millisecond
 
 // openAcceptor binds an address, so that a taken one is known before anything
 // else starts.
-func openAcceptor(fw *Firewall, w *completion.Worker, address completion.Address) (*acceptor, error) {
+func openAcceptor(ctx context.Context, fw *Firewall, w *completion.Worker, address completion.Address) (*acceptor, error) {
 	a := &acceptor{fw: fw, address: address, worker: w}
-	var err error
-	if err2 := w.Call(func() { err = a.open() }); err2 != nil {
-		return nil, err2
-	}
+	err := rebind.Try(ctx, fw.logger, address.String(), func() (err error) {
+		if closed := w.Call(func() { err = a.open() }); closed != nil {
+			return closed
+		}
+		return err
+	})
 	return a, err
 }
 

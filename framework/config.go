@@ -37,8 +37,8 @@ type Config struct {
 	Codings coding.Codings
 	// Logger gets what the firewall has to say; nil means slog.Default().
 	Logger *slog.Logger
-	// OnStatus is told what the service is doing, for a supervisor; nil: nobody is. It
-	// is called on the goroutine of Start, Shutdown or UpdateServiceStatus.
+	// OnStatus is told what the service is doing, for a supervisor; nil: nobody is.
+	// Start, Shutdown or UpdateServiceStatus waits until it returns.
 	OnStatus func(ServiceStatus)
 	// OnAlert is told what an operator wants to know when it happens; nil: nobody is.
 	// It is called on a worker, whose connections wait until it returns.

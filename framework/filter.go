@@ -64,9 +64,9 @@ type FilterShutdowner interface {
 }
 
 // Retirer is a filter that wants to know when it is replaced: a Reload has made
-// another one for new connections. It is called on the goroutine of Reload and should
-// not wait. The filter goes on with the connections that it sees; FilterShutdown is
-// called when the last of them has ended.
+// another one for new connections. Reload waits for it, so it should not wait. The
+// filter goes on with the connections that it sees; FilterShutdown is called when the
+// last of them has ended.
 type Retirer interface{ Retire() }
 
 // FileUser is a filter that is made from files. Reload makes it anew when one of them

@@ -37,7 +37,7 @@ type Firewall struct {
 	patience time.Duration // how long filters may keep a connection that has ended
 	ready    atomic.Bool
 
-	mu          sync.Mutex // Start, Reload, Shutdown and the end of a generation: one at a time
+	turn        turn // of Start, Reload, Shutdown and the end of a generation
 	status      status
 	generations []*generation  // those that have not ended, the oldest first
 	ending      sync.WaitGroup // goroutines that end a generation
@@ -71,10 +71,13 @@ func New(config Config, registry *Registry) (*Firewall, error) {
 }
 
 // Start opens the completion port and the listeners, makes the filters ready,
-// and accepts connections from then on. After an error nothing is left open.
+// and accepts connections from then on. After an error nothing is left open. Where
+// Reload returns ErrBadContext it does, too.
 func (fw *Firewall) Start(ctx context.Context) error {
-	fw.mu.Lock()
-	defer fw.mu.Unlock()
+	if err := fw.turn.take(fw.Port()); err != nil {
+		return err
+	}
+	defer fw.turn.give()
 	if fw.status != statusNew {
 		return errors.New("a firewall starts once")
 	}
@@ -145,11 +148,14 @@ const (
 )
 
 // Shutdown stops accepting, lets the connections finish until ctx ends, resets
-// those that are left, ends the filters and then the completion port.
+// those that are left, ends the filters and then the completion port. Where Reload
+// returns ErrBadContext it does, too.
 func (fw *Firewall) Shutdown(ctx context.Context) error {
+	if err := fw.turn.take(fw.Port()); err != nil {
+		return err
+	}
 	defer fw.ending.Wait()
-	fw.mu.Lock()
-	defer fw.mu.Unlock()
+	defer fw.turn.give()
 	if fw.status != statusRunning {
 		return nil
 	}

@@ -74,7 +74,10 @@ func (g *generation) makeFilters(mistakes *strict.Errors) {
 			f.instance, err = g.given(fc)
 		} else {
 			f.instance = &instance{}
-			f.instance.Filter, err = g.fw.registry.make(fc)
+			err = g.fw.turn.call(func() (err error) {
+				f.instance.Filter, err = g.fw.registry.make(fc)
+				return err
+			})
 		}
 		mistakes.Add(err)
 		g.filters = append(g.filters, f)
@@ -154,19 +157,19 @@ func (g *generation) prepare(ctx context.Context) error {
 	if err := g.resolve(ctx); err != nil {
 		return err
 	}
-	if err := g.openListeners(); err != nil {
+	if err := g.openListeners(ctx); err != nil {
 		return err
 	}
 	return g.initFilters(ctx)
 }
 
-func (g *generation) openListeners() error {
+func (g *generation) openListeners(ctx context.Context) error {
 	workers := g.fw.port.Workers()
 	for i, l := range g.listeners {
 		if l.acceptor != nil { // that of the generation before
 			continue
 		}
-		if err := l.open(workers[i%len(workers)]); err != nil {
+		if err := l.open(ctx, workers[i%len(workers)]); err != nil {
 			return err
 		}
 		g.opened = append(g.opened, l.acceptor)

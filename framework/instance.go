@@ -47,41 +47,40 @@ func (f *filter) init(fw *Firewall) (begun bool, err error) {
 	if !f.used || f.begun {
 		return false, nil
 	}
-	defer recovered(&err)
-	begun, f.begun = true, true
-	f.mask, err = f.FilterInit(fw)
-	return begun, err
+	f.begun = true
+	return true, fw.turn.call(func() (err error) {
+		f.mask, err = f.FilterInit(fw)
+		return err
+	})
 }
 
 // retire tells a filter that it sees no new connections.
-func (f *filter) retire() (err error) {
+func (f *filter) retire(fw *Firewall) error {
 	r, ok := f.Filter.(Retirer)
 	if !ok || !f.begun {
 		return nil
 	}
-	defer recovered(&err)
-	r.Retire()
-	return nil
+	return fw.turn.call(func() error {
+		r.Retire()
+		return nil
+	})
 }
 
 // shutdown calls FilterShutdown; a panic in it is an error.
-func (f *filter) shutdown(ctx context.Context, fw *Firewall) (err error) {
+func (f *filter) shutdown(ctx context.Context, fw *Firewall) error {
 	s, ok := f.Filter.(FilterShutdowner)
 	begun := f.begun
 	f.begun = false
 	if !ok || !begun {
 		return nil
 	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("filter %q: %w", f.config.Name, err)
-		}
-	}()
-	defer recovered(&err)
 	ctx, cancel := fw.stopping.begin(ctx, stopLimit)
 	defer cancel()
 	fw.tell(ServiceStatus{StateStopping, stopLimit})
-	return s.FilterShutdown(ctx)
+	if err := fw.turn.call(func() error { return s.FilterShutdown(ctx) }); err != nil {
+		return fmt.Errorf("filter %q: %w", f.config.Name, err)
+	}
+	return nil
 }
 
 // recovered turns a panic into an error; it is deferred.

@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 
@@ -46,11 +47,11 @@ func (l *listener) wanted() (completion.Address, error) {
 }
 
 // open binds the address, on a worker.
-func (l *listener) open(w *completion.Worker) error {
+func (l *listener) open(ctx context.Context, w *completion.Worker) error {
 	address, err := l.wanted()
 	if err == nil {
 		var a *acceptor
-		if a, err = openAcceptor(l.generation.fw, w, address); err == nil {
+		if a, err = openAcceptor(ctx, l.generation.fw, w, address); err == nil {
 			l.take(a)
 			return nil
 		}

@@ -34,12 +34,16 @@ const maxReplaced = 16
 // listener and the store. Config.Logger, OnStatus and OnAlert are not looked at. Sixteen
 // replaced generations may have connections; beyond, those
 // of the oldest are reset, lest clients could keep the service from being
-// configured. Reload is ErrNotRunning before Start and after Shutdown. Calls of it
+// configured. Reload returns ErrNotRunning before Start and after Shutdown. Calls of it
 // wait for each other, for Start and Shutdown, and for the FilterShutdown of what
-// was replaced; it must not be called on a worker or by a filter.
+// was replaced. It returns ErrBadContext where it would wait for itself: on a worker, in a
+// filter's factory, FilterInit, Retire or FilterShutdown, in Config.OnStatus, and on a
+// goroutine that one of these has started while it runs.
 func (fw *Firewall) Reload(ctx context.Context, config Config) error {
-	fw.mu.Lock()
-	defer fw.mu.Unlock()
+	if err := fw.turn.take(fw.Port()); err != nil {
+		return err
+	}
+	defer fw.turn.give()
 	if fw.status != statusRunning {
 		return ErrNotRunning
 	}
@@ -78,7 +82,7 @@ func (fw *Firewall) retire(old *generation) {
 		if g.has(f.instance) {
 			continue
 		}
-		if err := f.retire(); err != nil {
+		if err := f.retire(fw); err != nil {
 			fw.logger.Error("a filter that is replaced", "filter", f.config.Name, "error", err)
 		}
 	}
@@ -107,8 +111,8 @@ func (fw *Firewall) makeRoom(ctx context.Context) error {
 
 // bury ends a generation that has drained, unless somebody else has.
 func (fw *Firewall) bury(g *generation) {
-	fw.mu.Lock()
-	defer fw.mu.Unlock()
+	fw.turn.mu.Lock()
+	defer fw.turn.give()
 	fw.end(context.Background(), g)
 }
 

@@ -517,8 +517,8 @@ func TestReloadUnderTraffic(t *testing.T) {
 				})
 			}
 			settled := func() bool {
-				g.mu.Lock()
-				defer g.mu.Unlock()
+				g.turn.mu.Lock()
+				defer g.turn.give()
 				return len(g.generations) == 1
 			}
 			for i := range reloads {

@@ -218,6 +218,31 @@ func TestHeldAndInjected(t *testing.T) {
 	}
 }
 
+// TestAddressFreed sees that an address which its user gives up in a moment is waited for, as
+// a process that was killed does, and that the log says so.
+func TestAddressFreed(t *testing.T) {
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			taken := must((&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0"))(t)
+			defer taken.Close()
+			config := gatewayConfig(backend, serve(t, echo))
+			config.Listeners[0].Listen = taken.Addr().String()
+			g := newGateway(t, config)
+			started := make(chan error)
+			go func() { started <- g.Start(t.Context()) }()
+			eventually(t, "the log says so", func() bool {
+				return g.log.has(`level=WARN msg="the address is in use; trying again" address=` + taken.Addr().String())
+			})
+			check(t, taken.Close())
+			check(t, <-started)
+			t.Cleanup(func() { g.stop(t) })
+			if got, err := exchange(g.dial(t), []byte("x")); err != nil || string(got) != "x" {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
+}
+
 // TestStartFails sees that a start that fails half way leaves nothing open, and
 // ends the filters that had begun, the last first.
 func TestStartFails(t *testing.T) {

@@ -33,9 +33,19 @@ func (s ServiceStatus) String() string {
 	return fmt.Sprintf("stopping, for up to %v", s.Wait)
 }
 
-// tell tells the host program the status, for its supervisor. That filters end which
-// a Reload has replaced concerns nobody.
+// tell tells the host program the status, for its supervisor. It is called in the turn.
 func (fw *Firewall) tell(s ServiceStatus) {
+	err := fw.turn.call(func() error {
+		fw.report(s)
+		return nil
+	})
+	if err != nil {
+		fw.logger.Error("OnStatus has failed", "error", err)
+	}
+}
+
+// report calls OnStatus. That filters end which a Reload has replaced concerns nobody.
+func (fw *Firewall) report(s ServiceStatus) {
 	if fw.onStatus != nil && (s.State == StateRunning || fw.closing.Load()) {
 		fw.onStatus(s)
 	}
@@ -109,6 +119,6 @@ func (fw *Firewall) UpdateServiceStatus(wait time.Duration) error {
 	if wait <= 0 || !fw.stopping.prolong(wait) {
 		return ErrBadContext
 	}
-	fw.tell(ServiceStatus{StateStopping, wait})
+	fw.report(ServiceStatus{StateStopping, wait})
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"fwx/framework"
 	"fwx/framework/completion"
+	"fwx/framework/internal/rebind"
 )
 
 const (
@@ -60,7 +61,11 @@ func Start(ctx context.Context, fw *framework.Firewall, evaluate Evaluator) (*Se
 	if config.Console {
 		s.evaluate = evaluate
 	}
-	if s.listener, err = listen(ctx, address); err != nil {
+	err = rebind.Try(ctx, fw.Logger(), address.String(), func() (err error) {
+		s.listener, err = listen(ctx, address)
+		return err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
 	s.server = http.Server{

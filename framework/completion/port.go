@@ -196,7 +196,7 @@ func (p *Port) Workers() []*Worker { return p.workers }
 // memory too, and reported by an error that is ErrLeaked.
 // On a worker of the port it is ErrOnWorker, and does nothing.
 func (p *Port) Shutdown(ctx context.Context) error {
-	if p.onWorker() {
+	if p.OnWorker() {
 		return ErrOnWorker
 	}
 	p.mu.Lock()
@@ -218,9 +218,9 @@ func (p *Port) Shutdown(ctx context.Context) error {
 	return p.pool.shutdown(ctx)
 }
 
-// onWorker reports whether it is called on a worker's thread, as far as the system
+// OnWorker reports whether it is called on a worker's thread, as far as the system
 // tells.
-func (p *Port) onWorker() bool {
+func (p *Port) OnWorker() bool {
 	thread := osThread()
 	return slices.ContainsFunc(p.workers, func(w *Worker) bool {
 		return thread != 0 && w.heavy.home == thread && !w.hasEnded() // else it is another's thread

@@ -47,7 +47,7 @@ func (p *Port) PostTaskCompletion(task TaskCompletion, user any) error {
 // Call runs f on the worker and returns when it is done. On a worker of the port
 // it is ErrOnWorker.
 func (w *Worker) Call(f func()) error {
-	if w.port.onWorker() {
+	if w.port.OnWorker() {
 		return ErrOnWorker
 	}
 	done := make(chan struct{})
