@@ -406,6 +406,40 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
+// TestNames sees by which names of its host the listener can be read and changed.
+func TestNames(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		config       framework.AdminConfig
+		read, change int // by a name
+	}{
+		{"loopback", framework.AdminConfig{}, http.StatusForbidden, http.StatusForbidden},
+		{"loopback, others may look", framework.AdminConfig{AllowRemote: true}, http.StatusOK, http.StatusForbidden},
+		{"all addresses", framework.AdminConfig{Listen: "0.0.0.0:0", AllowRemote: true}, http.StatusOK, http.StatusForbidden},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := newGateway(t, tt.config, echo)
+			g.start()
+			_, port, err := net.SplitHostPort(g.server.Address())
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.base = "http://127.0.0.1:" + port
+			named := func(r *http.Request) { r.Host = "gateway.example:" + port }
+			for _, method := range []string{http.MethodGet, http.MethodHead} {
+				if status, text := g.request(method, "/metrics", "", named); status != tt.read {
+					t.Error(method, status, text)
+				}
+			}
+			for _, path := range []string{"/api/connections/1/kill", "/api/upstreams/site/servers/127.0.0.1:1/drain", "/api/eval"} {
+				if status, text := g.request(http.MethodPost, path, "1", named); status != tt.change {
+					t.Error(path, status, text)
+				}
+			}
+		})
+	}
+}
+
 // TestRemote sees that what others reach changes nothing.
 func TestRemote(t *testing.T) {
 	g := newGateway(t, framework.AdminConfig{Listen: "0.0.0.0:0", AllowRemote: true, Console: true}, echo)
@@ -493,30 +527,57 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
-// TestManyClients opens more connections than there may be; those that say nothing
-// give their places back.
+// TestSilentClients sees that clients which send nothing, half a head or half a body keep
+// nobody waiting.
+func TestSilentClients(t *testing.T) {
+	for name, sent := range map[string]string{
+		"nothing":     "",
+		"half a head": "GET /metrics HTTP/1.1\r\nHost: localhost\r\n",
+		"half a body": "POST /api/eval HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc",
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t, framework.AdminConfig{Console: true}, echo)
+			for range 200 {
+				c, err := net.Dial("tcp", g.server.Address()) //nolint:noctx // it is there
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				if _, err := io.WriteString(c, sent); err != nil {
+					t.Fatal(err)
+				}
+			}
+			g.client.Timeout = time.Second // the silent ones would keep their places for 5 s and more
+			if status, text := g.request(http.MethodGet, "/healthz", ""); status != http.StatusOK {
+				t.Error(status, text)
+			}
+		})
+	}
+}
+
+// TestManyClients makes more requests at a time than there may be connections.
 func TestManyClients(t *testing.T) {
 	g := newGateway(t, framework.AdminConfig{}, nil)
-	const places = 64
-	silent := make([]net.Conn, 0, places)
-	for range places {
-		c, err := net.Dial("tcp", g.server.Address()) //nolint:noctx // it is there
-		if err != nil {
-			t.Fatal(err)
-		}
-		silent = append(silent, c)
+	kept := &http.Client{Transport: &http.Transport{}, Timeout: patience} // it keeps connections
+	defer kept.CloseIdleConnections()
+	var requests sync.WaitGroup
+	for range 16 {
+		requests.Go(func() {
+			for range 20 {
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.base+"/healthz", nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				answer, err := kept.Do(r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, answer.Body)
+				_ = answer.Body.Close()
+			}
+		})
 	}
-	answered := make(chan struct{})
-	go func() {
-		defer close(answered)
-		g.request(http.MethodGet, "/healthz", "")
-	}()
-	for _, c := range silent {
-		_ = c.Close()
-	}
-	select {
-	case <-answered:
-	case <-time.After(patience):
-		t.Error("the places of those that have gone are not free")
-	}
+	requests.Wait()
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -22,7 +23,7 @@ const (
 	// defaultList and maxList are how many connections are listed at a time.
 	defaultList = 100
 	maxList     = 1000
-	// maxSource is the largest piece of Lua that is evaluated, in bytes.
+	// maxSource is the largest body of a request, a piece of Lua that is evaluated, in bytes.
 	maxSource = 64 << 10
 )
 
@@ -77,20 +78,26 @@ func (s *Server) handler() http.Handler {
 	return s.guard(http.NewCrossOriginProtection().Handler(mux))
 }
 
-// guard refuses what an operator does not ask.
+// guard refuses what an operator does not ask. It reads all of a request before it is
+// carried out, so that a client which sends half of one has nothing of the gateway.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("Cache-Control", "no-store")
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Content-Security-Policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
+		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxSource))
 		switch {
-		case !s.unix && !plainHost(r.Host):
+		case !s.address.IsUnix() && !(reads && s.named) && !plainHost(r.Host):
 			refuse(w, http.StatusForbidden, fmt.Errorf("the host %q is neither an address nor localhost", r.Host))
-		case !s.local && r.Method != http.MethodGet && r.Method != http.MethodHead:
+		case !s.local && !reads:
 			refuse(w, http.StatusForbidden, errors.New("what other machines can reach changes nothing; use a loopback address or a unix socket"))
+		case err != nil:
+			refuse(w, http.StatusBadRequest, err)
 		default:
-			next.ServeHTTP(w, r)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			carryOut(next, w, r)
 		}
 	})
 }
@@ -227,7 +234,7 @@ func (s *Server) eval(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, errors.New("nothing is evaluated here: [admin] lacks console = true"))
 		return
 	}
-	source, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxSource))
+	source, err := io.ReadAll(r.Body) // all of it has come
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err)
 		return

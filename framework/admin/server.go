@@ -16,11 +16,12 @@ import (
 )
 
 const (
-	// maxConnections bounds the connections to the admin listener.
-	maxConnections = 64
-	// readLimit and writeLimit bound a request and its answer.
+	// headLimit bounds the head of a request, readLimit all of it, writeLimit its answer.
+	headLimit  = 5 * time.Second
 	readLimit  = 10 * time.Second
 	writeLimit = 30 * time.Second
+	// idleLimit is how long a connection is kept between two requests.
+	idleLimit = 30 * time.Second
 	// closeLimit is how long requests that are under way have at the end.
 	closeLimit = time.Second
 	// answerLimit is how long a worker may take to tell what is asked.
@@ -38,10 +39,11 @@ type Evaluator func(ctx context.Context, source string) (string, error)
 // Server is an admin listener.
 type Server struct {
 	fw       *framework.Firewall
-	evaluate Evaluator     // nil: nothing is evaluated
-	busy     chan struct{} // something is being evaluated
-	local    bool          // it cannot be reached by other machines
-	unix     bool
+	address  completion.Address // as the configuration has it
+	evaluate Evaluator          // nil: nothing is evaluated
+	busy     chan struct{}      // something is being evaluated
+	local    bool               // it cannot be reached by other machines
+	named    bool               // requests may name it as they like to read
 	listener net.Listener
 	server   http.Server
 	served   chan struct{}
@@ -56,8 +58,9 @@ func Start(ctx context.Context, fw *framework.Firewall, evaluate Evaluator) (*Se
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
-	s := &Server{fw: fw, unix: address.IsUnix(), busy: make(chan struct{}, 1), served: make(chan struct{})}
-	s.local = s.unix || address.Addr().IsLoopback()
+	s := &Server{fw: fw, address: address, busy: make(chan struct{}, 1), served: make(chan struct{})}
+	s.local = address.IsUnix() || address.Addr().IsLoopback()
+	s.named = address.IsUnix() || config.AllowRemote
 	if config.Console {
 		s.evaluate = evaluate
 	}
@@ -69,12 +72,13 @@ func Start(ctx context.Context, fw *framework.Firewall, evaluate Evaluator) (*Se
 		return nil, fmt.Errorf("admin: %w", err)
 	}
 	s.server = http.Server{
-		Handler: s.handler(), ReadHeaderTimeout: readLimit, ReadTimeout: readLimit, WriteTimeout: writeLimit, MaxHeaderBytes: maxHeader,
+		Handler: s.handler(), ConnContext: remember, MaxHeaderBytes: maxHeader,
+		ReadHeaderTimeout: headLimit, ReadTimeout: readLimit, WriteTimeout: writeLimit, IdleTimeout: idleLimit,
 		ErrorLog: slog.NewLogLogger(fw.Logger().Handler(), slog.LevelWarn),
 	}
 	go func() {
 		defer close(s.served)
-		_ = s.server.Serve(newLimited(s.listener, maxConnections)) // Close ends it
+		_ = s.server.Serve(&places{Listener: s.listener}) // Close ends it
 	}()
 	fw.Logger().Info("admin", "address", s.Address())
 	return s, nil
@@ -108,7 +112,7 @@ func listen(ctx context.Context, address completion.Address) (net.Listener, erro
 // Address returns the address in the form of the configuration, with the port if
 // that said 0.
 func (s *Server) Address() string {
-	if s.unix {
+	if s.address.IsUnix() {
 		return "unix:" + s.listener.Addr().String()
 	}
 	return s.listener.Addr().String()
