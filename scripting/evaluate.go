@@ -79,7 +79,11 @@ func (c *console) run(thread *lua.LState) (err error) {
 		return errors.New(messageOf(err))
 	}
 	for i := 1; i <= thread.GetTop(); i++ {
-		if err := c.write(c.show(thread.Get(i)) + "\n"); err != nil {
+		text := c.show(thread.Get(i))
+		if c.meter.left < 0 {
+			return c.meter.Err()
+		}
+		if err := c.write(text + "\n"); err != nil {
 			return err
 		}
 	}
@@ -89,10 +93,10 @@ func (c *console) run(thread *lua.LState) (err error) {
 func newConsole(ctx context.Context, fw *framework.Firewall) *console {
 	s := &state{filter: &filter{settings: Settings{Memory: DefaultMemory}}, logger: fw.Logger(), L: newInterpreter()}
 	s.meter.stall, s.meter.weigh, s.meter.limit = func(time.Duration) {}, s.weigh, timeLimit // nobody waits for it
-	s.meter.empty, s.meter.ease = s.spent, s.easeGrowth
+	c := &console{state: s, ctx: ctx, fw: fw}
+	s.meter.empty, s.meter.ease = s.spent, c.ease
 	watchCollections()
 	s.openLibraries() //nolint:contextcheck // threads have the meter as their context
-	c := &console{state: s, ctx: ctx, fw: fw}
 	globals := s.L.G.Global
 	globals.RawSetString("require", lua.LNil)
 	for _, f := range consoleFunctions {
@@ -100,6 +104,14 @@ func newConsole(ctx context.Context, fw *framework.Firewall) *console {
 	}
 	globals.RawSetString("shared", s.table(binding{name: "get", call: func(_ *state, L *lua.LState) int { return c.sharedGet(L) }}))
 	return c
+}
+
+// ease is easeGrowth, and ends the piece of Lua when nobody waits for its result.
+func (c *console) ease() {
+	c.easeGrowth()
+	if err := context.Cause(c.ctx); err != nil {
+		c.meter.stop(fmt.Errorf("nobody waits for the result: %w", err))
+	}
 }
 
 // compileConsole compiles an expression or statements.

@@ -3,6 +3,7 @@ package scripting
 import (
 	"errors"
 	"testing"
+	"time"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -32,7 +33,9 @@ func FuzzJSON(f *testing.F) {
 	}
 	s := &state{L: lua.NewState(lua.Options{SkipOpenLibs: true})}
 	defer s.L.Close()
-	s.null = s.object(nil, null{})
+	s.null, s.array = s.object(nil, null{}), s.L.CreateTable(0, 0)
+	s.meter.limit, s.meter.stall, s.meter.ease = time.Hour, func(time.Duration) {}, func() {}
+	s.meter.weigh, s.meter.empty = func() error { return nil }, func() error { return errBudget }
 	encode := func(v lua.LValue) (string, error) {
 		s.meter.set(DefaultBudget)
 		e := encoder{state: s}
@@ -40,6 +43,7 @@ func FuzzJSON(f *testing.F) {
 		return string(e.out), err
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		s.meter.set(DefaultBudget)
 		v, err := decodeJSON(s, []byte(text))
 		if err != nil {
 			return

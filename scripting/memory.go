@@ -148,6 +148,9 @@ func (s *state) census(limit int64) int64 {
 	for r := range s.resources {
 		c.userValue(r)
 	}
+	if s.decoding != nil {
+		c.userValue(s.decoding)
+	}
 	for _, r := range s.regexps {
 		c.add(r)
 	}

@@ -42,6 +42,7 @@ const (
 // catches comes again with the next instruction.
 type meter struct {
 	left  int64
+	due   int64                    // how many are left at the next look at the clock
 	err   error                    // why it is spent, if not for the instructions
 	since time.Time                // of the handler's turn; zero: it has just begun
 	told  bool                     // that it takes long
@@ -64,19 +65,24 @@ var spent = func() chan struct{} {
 // Done counts one instruction.
 func (m *meter) Done() <-chan struct{} {
 	m.left--
-	if m.left%clockInterval == 0 {
+	if m.left <= m.due {
 		m.look()
 	}
+	m.weighIfDue()
+	if m.left >= 0 {
+		return nil
+	}
+	return spent
+}
+
+// weighIfDue looks at the memory if the collector has run.
+func (m *meter) weighIfDue() {
 	if n := collections.count.Load(); n != m.collections {
 		m.collections = n
 		if err := m.weigh(); err != nil {
 			m.stop(err)
 		}
 	}
-	if m.left >= 0 {
-		return nil
-	}
-	return spent
 }
 
 // stop ends the turn, for a reason other than the instructions. The first counts.
@@ -89,11 +95,13 @@ func (m *meter) stop(err error) {
 // set begins or continues a turn with so many instructions left.
 func (m *meter) set(left int64) {
 	m.left, m.err, m.since, m.told = left, nil, time.Time{}, false
+	m.due = left - clockInterval
 }
 
 // look looks at the clock. The first look of a turn, which most never reach,
 // starts it.
 func (m *meter) look() {
+	m.due = m.left - clockInterval
 	m.ease()
 	if m.since.IsZero() {
 		m.since = time.Now()
@@ -110,8 +118,25 @@ func (m *meter) look() {
 }
 
 // charge counts work that a function of the host does for the script, which the
-// interpreter does not see.
-func (m *meter) charge(instructions int) { m.left -= int64(instructions) }
+// interpreter does not see. Much of it at once brings the next look at the clock and the
+// memory, as the instructions would that it counts as.
+func (m *meter) charge(instructions int) {
+	m.left -= int64(instructions)
+	if m.left <= m.due {
+		m.look()
+		m.weighIfDue()
+	}
+}
+
+// pay is charge for a function of the host that is in the midst of work of any length. It
+// returns why that has to end, if it has to.
+func (m *meter) pay(instructions int) error {
+	m.charge(instructions)
+	if m.left < 0 {
+		return m.Err()
+	}
+	return nil
+}
 
 // bytesPerInstruction is how much copying counts as one instruction.
 const bytesPerInstruction = 64

@@ -57,6 +57,7 @@ func (s *state) openLibraries() {
 	}
 	s.install(globals, binding{name: "require", call: require}, binding{name: "print", call: logPrint}, binding{name: "unpack", call: unpack})
 	s.install(globals, protectedFunctions...)
+	s.array = s.L.CreateTable(0, 0)
 	s.handleError = s.function(binding{name: "pcall", call: handled})
 	s.failing = s.L.NewFunction(func(L *lua.LState) int { L.RaiseError("it fails"); return 0 })
 	s.guardLibraries(globals)

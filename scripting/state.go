@@ -187,6 +187,8 @@ type state struct {
 	module    *lua.LTable // what require "fwx" returns
 	drop      *lua.LUserData
 	null      *lua.LUserData
+	array     *lua.LTable // the metatable of tables that are arrays of JSON
+	decoding  *decoder    // of JSON, while it does
 	concat    *lua.LFunction
 
 	handleError *lua.LFunction // of protected calls
@@ -389,7 +391,7 @@ func (s *state) checkEnded() {
 // collector reports to the state, is kept by the state itself.
 func (s *state) forget() {
 	s.L, s.sink, s.handlers, s.types, s.modules = nil, nil, handlers{}, types{}, nil
-	s.module, s.drop, s.null, s.concat, s.handleError, s.failing, s.direction = nil, nil, nil, nil, nil, nil, [2]lua.LValue{}
+	s.module, s.drop, s.null, s.array, s.concat, s.handleError, s.failing, s.direction = nil, nil, nil, nil, nil, nil, nil, [2]lua.LValue{}
 }
 
 // settled is told that an operation has ended that no fiber waited for.

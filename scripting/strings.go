@@ -219,18 +219,14 @@ func tableConcat(s *state, L *lua.LState) int {
 		if !lua.LVCanConvToString(v) {
 			L.RaiseError("invalid value (%s) at index %d in table for concat", v.Type().String(), i)
 		}
-		s.meter.charge(1)
 		before := b.Len()
 		b.WriteString(v.String())
 		if i < last {
 			b.WriteString(separator)
 		}
-		s.meter.chargeBytes(b.Len() - before)
+		s.pay(L, 1+(b.Len()-before)/bytesPerInstruction)
 		if b.Len() > maxStringSize {
 			L.RaiseError("table.concat: a string of more than %d MiB", maxStringSize>>20)
-		}
-		if s.meter.left < 0 {
-			L.RaiseError("%s", s.meter.Err().Error())
 		}
 	}
 	return give(L, lua.LString(b.String()))
@@ -270,11 +266,13 @@ func tableRemove(s *state, L *lua.LState) int {
 // function of the script are no instructions.
 func guardSort(sort lua.LGFunction) binding {
 	return binding{name: "sort", call: func(s *state, L *lua.LState) int {
-		n := float64(L.CheckTable(1).Len())
-		s.meter.charge(int(n * math.Log2(n+1)))
+		s.pay(L, sortCost(L.CheckTable(1).Len()))
 		return sort(L)
 	}}
 }
+
+// sortCost is the instructions that it counts to sort so many elements.
+func sortCost(n int) int { return int(float64(n) * math.Log2(float64(n)+1)) }
 
 func tableMaxN(s *state, L *lua.LState) int {
 	t := L.CheckTable(1)

@@ -18,10 +18,11 @@ func (s *state) makeRoom(thread *lua.LState, values int) {
 		return
 	}
 	step, wanted := parts.step(thread), max(registryGrowth, min(values, maxRegistry))
-	if *step < wanted {
+	grows := *step < wanted
+	*step = wanted
+	if grows {
 		s.meter.charge(wanted / movesPerInstruction)
 	}
-	*step = wanted
 }
 
 // easeGrowth is called every now and then: a stack that recursion has made large is
@@ -31,6 +32,20 @@ func (s *state) easeGrowth() {
 		if size := len(parts.stack(thread)); size >= roomy {
 			s.makeRoom(thread, size/2)
 		}
+	}
+}
+
+// pay counts work of a function of the host that is in the midst of more, and ends it by
+// the error of a budget that is spent.
+func (s *state) pay(L *lua.LState, instructions int) {
+	s.meter.charge(instructions)
+	s.raiseSpent(L)
+}
+
+// raiseSpent raises the error of a budget that is spent.
+func (s *state) raiseSpent(L *lua.LState) {
+	if s.meter.left < 0 {
+		L.RaiseError("%s", s.meter.Err().Error())
 	}
 }
 

@@ -929,6 +929,12 @@ function fwx.json.encode(value) end
 ---@return string? code
 function fwx.json.decode(text) end
 
+---Makes a table, a new one if it is missing, an array for `fwx.json.encode`, even without elements:
+---`fwx.json.encode({ tags = fwx.json.array() })` gives `{"tags":[]}`.
+---@param list? table
+---@return table
+function fwx.json.array(list) end
+
 fwx.ip = {}
 
 ---An address or network in its usual form: `fwx.ip.parse("10.1.2.3/8")` gives `"10.0.0.0/8"`.
