@@ -35,7 +35,8 @@ type Config struct {
 	// Codings are the content codings that bodies can be decoded from besides gzip and
 	// deflate, see Exchange.DecodeBody.
 	Codings coding.Codings
-	// Logger gets what the firewall has to say; nil means slog.Default().
+	// Logger gets what the firewall has to say; nil means slog.Default(). Workers call it,
+	// so it must not wait: package fwx/framework/logqueue makes one that does not.
 	Logger *slog.Logger
 	// OnStatus is told what the service is doing, for a supervisor; nil: nobody is.
 	// Start, Shutdown or UpdateServiceStatus waits until it returns.

@@ -119,6 +119,9 @@ func (fw *Firewall) Measure(ctx context.Context) []metrics.Family {
 	fw.measureStore(&m)
 	fw.measureUpstreams(&m)
 	fw.measureTLS(&m)
+	if log, ok := fw.logger.Handler().(interface{ Dropped() uint64 }); ok { // one of package logqueue
+		m.add(metrics.KindCounter, "fwx_log_dropped_total", "Lines of the log that were dropped because nobody took them.", float64(log.Dropped()))
+	}
 	if fw.Ready() { // while filters begin and end they are left alone
 		fw.measureWorkers(ctx, &m)
 	}

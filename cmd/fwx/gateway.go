@@ -5,12 +5,16 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"os/signal"
 	"slices"
+	"syscall"
+	"time"
 
 	"fwx/cmd/fwx/demo"
 	"fwx/filters/all"
 	"fwx/framework"
 	"fwx/framework/admin"
+	"fwx/framework/logqueue"
 	"fwx/framework/store"
 	"fwx/framework/store/redisstore"
 	"fwx/framework/wire/coding/brzstd"
@@ -22,16 +26,36 @@ const (
 	demoServer    = "demo" // an upstream names it as "builtin:demo"
 )
 
-// runGateway starts the gateway and runs it until ctx ends. Until then it is
-// reloaded when it is asked to, or when its files are saved.
+// flushLimit is how long the reader of the log has at the end to take what is left.
+const flushLimit = 2 * time.Second
+
+// runGateway runs the gateway, with a log that nobody has to read: a pipe that is full or
+// broken stops nothing.
 func runGateway(ctx context.Context, p program, args []string) error {
+	signal.Ignore(syscall.SIGPIPE) // else the write to a broken pipe would end the program
+	defer signal.Reset(syscall.SIGPIPE)
+	log := logqueue.New(p.err)
+	p.err = log
+	err := p.serve(ctx, args, slog.New(log.Handler()))
+	if p.exitCode(err) == exitError {
+		err = errReported
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushLimit)
+	defer cancel()
+	_ = log.Close(ctx) // there is nobody to be told
+	return err
+}
+
+// serve starts the gateway and runs it until ctx ends. Until then it is
+// reloaded when it is asked to, or when its files are saved.
+func (p program) serve(ctx context.Context, args []string, logger *slog.Logger) error {
 	asked, ignore := reloadSignals()
 	defer ignore()
 	path, err := p.configPath("run", args)
 	if err != nil {
 		return err
 	}
-	s := &source{path: path, logger: slog.New(slog.NewTextHandler(p.err, nil))}
+	s := &source{path: path, logger: logger}
 	defer s.close()
 	config, err := s.load() //nolint:contextcheck // the demo server ends by Close
 	if err != nil {

@@ -55,8 +55,12 @@ type program struct {
 	status   statusFunc // nil: nobody wants to know
 }
 
-// errUsage ends a command whose words were off; what was wrong has been said.
-var errUsage = errors.New("usage")
+var (
+	// errUsage ends a command whose words were off; what was wrong has been said.
+	errUsage = errors.New("usage")
+	// errReported ends a command that has failed and has said why.
+	errReported = errors.New("reported")
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -95,7 +99,7 @@ func (p program) exitCode(err error) int {
 		return exitOK
 	case errors.Is(err, errUsage):
 		return exitUsage
-	case errors.Is(err, errTestsFailed):
+	case errors.Is(err, errReported):
 		return exitError
 	}
 	if mistakes, ok := errors.AsType[strict.Errors](err); ok { // each has its file and line, as a compiler's have

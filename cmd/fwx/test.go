@@ -13,9 +13,6 @@ import (
 	"fwx/scripting/testkit"
 )
 
-// errTestsFailed ends the command test; which ones has been said.
-var errTestsFailed = errors.New("tests failed")
-
 // testOptions are those of the command test.
 type testOptions struct {
 	verbose bool
@@ -68,7 +65,7 @@ func runTest(ctx context.Context, p program, args []string) error {
 		}
 	}
 	if !passed {
-		return errTestsFailed
+		return errReported
 	}
 	return nil
 }
