@@ -48,12 +48,17 @@ func gatewayConfig(backend, server string, filters ...Filter) Config {
 		Upstreams: []UpstreamConfig{{Name: "out", Servers: []string{server}}},
 		Listeners: []ListenerConfig{{Name: "in", Listen: "127.0.0.1:0", Upstream: "out"}},
 	}
-	for i, f := range filters {
-		name := string(rune('a' + i))
-		config.Filters = append(config.Filters, FilterConfig{Name: name, Class: ClassMiddle, Filter: f})
-		config.Listeners[0].Filters = append(config.Listeners[0].Filters, name)
+	for _, f := range filters {
+		addFilter(&config, f)
 	}
 	return config
+}
+
+// addFilter puts a filter behind the others of a configuration and its listener.
+func addFilter(c *Config, f Filter) {
+	name := string(rune('a' + len(c.Filters)))
+	c.Filters = append(c.Filters, FilterConfig{Name: name, Class: ClassMiddle, Filter: f})
+	c.Listeners[0].Filters = append(c.Listeners[0].Filters, name)
 }
 
 // newGateway makes a firewall that has not been started.

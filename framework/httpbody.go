@@ -117,7 +117,7 @@ func (x *Exchange) DecodeBody(dir Direction) error {
 	if !b.Done() {
 		b.decoder = coding.NewDecoder(codings, int64(x.h.config.MaxDecoded))
 	}
-	if dir == Downstream && x.response.Bodiless(x.request.Method()) { // the length that the body would have is not known
+	if dir == Downstream && x.contentless() { // the length that the body would have is not known
 		header.Remove("Content-Length")
 	}
 	tellDecoded(header)

@@ -102,12 +102,8 @@ type Field struct{ Name, Value string }
 // respond answers the request in the server's place.
 func (x *Exchange) respond(status int, fields []Field, body []byte) {
 	x.makeAnswer(status, fields)
-	method := x.request.Method()
-	if !x.response.Bodiless(method) || string(method) == "HEAD" {
-		x.response.Set("Content-Length", strconv.Itoa(len(body)))
-	}
-	x.sendAnswer()
-	if !x.response.Bodiless(method) {
+	x.sendAnswer(int64(len(body)))
+	if !x.contentless() {
 		x.bytesDown += int64(len(body))
 		x.h.write(body)
 	}
@@ -127,9 +123,13 @@ func (x *Exchange) makeAnswer(status int, fields []Field) {
 	}
 }
 
-// sendAnswer puts it behind what is sent to the client.
-func (x *Exchange) sendAnswer() {
+// sendAnswer puts it behind what is sent to the client, given the length of its content.
+func (x *Exchange) sendAnswer(length int64) {
 	x.settleRequest()
+	if x.response.Status() == 304 {
+		length = unknownLength // that of what the client has is not known
+	}
+	x.frameResponse(length)
 	x.responseState = responseContent
 	x.writeHead()
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"fwx/framework/balance"
@@ -48,10 +47,13 @@ type progress struct {
 	retries      int               // how often the request has been sent again
 	lastErr      error             // why there was no server, or what the last one has failed with
 	deaf         bool              // the server takes nothing any more
-	chunkedUp    bool              // the request's body is sent on in chunks
+	sentMethod   []byte            // the method that the server was sent
+	lengthUp     int64             // of the content that goes on to the server, or unknownLength
+	chunkedUp    bool              // it is sent on in chunks
 
 	responseState responseState
 	interims      int        // have come
+	received      int        // the server's status
 	chunkedDown   bool       // the response's body is sent on in chunks
 	keepAlive     bool       // the client's connection goes on behind it
 	tunnel        bool       // the connection has been upgraded
@@ -173,18 +175,7 @@ func (x *Exchange) forward() {
 		x.narrowExtensions()
 	}
 	x.request.Set("X-Request-Id", string(x.id[:]))
-	switch {
-	case x.spool != nil && !x.changesRequestBody():
-		x.request.Set("Content-Length", strconv.FormatInt(x.spool.size, 10))
-	case x.upWhole.full():
-		x.request.Remove("Content-Length")
-		if n := len(x.upWhole.data); n > 0 || x.request.Framing() != http1.NoBody {
-			x.request.Add("Content-Length", strconv.Itoa(n))
-		}
-	case x.request.Framing() == http1.Chunked || x.request.Framing() == http1.ByLength && (x.requestBody.decoder != nil || x.changesRequestBody()):
-		x.chunkedUp = true
-		x.request.Remove("Content-Length")
-	}
+	x.frameRequest()
 	x.connect()
 }
 
@@ -301,6 +292,7 @@ func (x *Exchange) reached() {
 // sendHead puts the request's head behind what is sent to the server.
 func (x *Exchange) sendHead() {
 	s, r := x.server, &x.request
+	x.sentMethod = r.Method()
 	s.room()
 	s.out = r.AppendLine(s.out)
 	if r.Find("host", 0) < 0 { // in HTTP/1.0 it may be missing
@@ -480,7 +472,7 @@ const maxRetries = 3
 // answer has come, and none of it is gone.
 func (x *Exchange) mayRetry() bool {
 	r := &x.request
-	return x.retries < maxRetries && x.response.Status() == 0 && r.Framing() == http1.NoBody && r.Upgrade() == nil &&
+	return x.retries < maxRetries && x.response.Status() == 0 && r.Framing() == http1.NoBody && x.lengthUp == 0 && r.Upgrade() == nil &&
 		(r.Is("GET") || r.Is("HEAD") || r.Is("OPTIONS") || r.Is("TRACE"))
 }
 

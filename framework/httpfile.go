@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strconv"
 
 	"fwx/framework/completion"
 	"fwx/framework/wire/http1"
@@ -94,11 +93,12 @@ func (f *fileAnswer) begin(info fs.FileInfo) {
 	x, an := f.x, f.answer
 	status, fields := an.status, slices.Clip(an.fields)
 	f.left = info.Size()
-	if status == 200 && (x.request.Is("GET") || x.request.Is("HEAD")) {
+	method := string(x.request.Asked())
+	if status == 200 && (method == "GET" || method == "HEAD") {
 		v := validatorsOf(&fields, info)
 		status = v.precondition(&x.request)
 		fields = append(fields, Field{"Accept-Ranges", "bytes"})
-		if status == 200 && x.request.Is("GET") && v.rangeHolds(&x.request) {
+		if status == 200 && method == "GET" && v.rangeHolds(&x.request) {
 			status = f.choose(&fields)
 		}
 	}
@@ -106,11 +106,8 @@ func (f *fileAnswer) begin(info fs.FileInfo) {
 		f.left = 0
 	}
 	x.makeAnswer(status, fields)
-	if status != 304 {
-		x.response.Set("Content-Length", strconv.FormatInt(f.left, 10))
-	}
-	x.sendAnswer()
-	if f.left == 0 || x.response.Bodiless(x.request.Method()) {
+	x.sendAnswer(f.left)
+	if f.left == 0 || x.contentless() {
 		x.finish()
 		return
 	}

@@ -27,8 +27,10 @@ type HTTPFilter interface {
 
 // RequestBodyFilter is an HTTPFilter that sees the bodies of requests.
 type RequestBodyFilter interface {
-	// RequestBody is given a chunk, or at the end an empty one, which may be replaced by
-	// what the filter has kept.
+	// RequestBody is given each chunk, and at the end an empty one, which may be replaced by
+	// what the filter has kept. The end comes once for each request that Request has let
+	// pass, also for one without a body, unless the filter wanted to be passed by bodies that
+	// are too long, or has been given a Spool.
 	RequestBody(x *Exchange, chunk []byte) Verdict
 }
 
@@ -39,7 +41,9 @@ type ResponseFilter interface {
 	Response(x *Exchange) Verdict
 }
 
-// ResponseBodyFilter is RequestBodyFilter for responses.
+// ResponseBodyFilter is RequestBodyFilter for responses. Of a body that does not go on to
+// the client (see Exchange.HasBody) it is told the end alone, and what it makes of that
+// does not go on, either.
 type ResponseBodyFilter interface {
 	ResponseBody(x *Exchange, chunk []byte) Verdict
 }
@@ -100,7 +104,8 @@ type asking struct {
 	stage stage
 	next  int
 	chunk []byte
-	end   bool // of the body
+	end   bool   // of the body comes with the chunk, or behind it
+	made  []byte // of the chunk, by the filter that is asked about the end
 	held  bool
 	since time.Duration // it is
 
@@ -282,7 +287,7 @@ func (x *Exchange) endRequestBody() {
 		x.spool.end()
 		return
 	case w.full():
-		x.start(&x.up, asking{stage: askRequestBody, chunk: w.data, end: len(w.data) == 0})
+		x.start(&x.up, asking{stage: askRequestBody, chunk: w.data, end: true})
 		return
 	}
 	x.start(&x.up, asking{stage: askRequestBody, end: true})
@@ -317,7 +322,7 @@ func (x *Exchange) gatherDown(w *whole, content []byte) {
 // endResponseBody tells them that it has ended.
 func (x *Exchange) endResponseBody() {
 	if w := &x.downWhole; w.full() {
-		x.start(&x.down, asking{stage: askResponseBody, chunk: w.data, end: len(w.data) == 0})
+		x.start(&x.down, asking{stage: askResponseBody, chunk: w.data, end: true})
 		return
 	}
 	x.start(&x.down, asking{stage: askResponseBody, end: true})
@@ -458,7 +463,7 @@ func (x *Exchange) ask(a *asking, l *httpLink) (v Verdict) {
 
 // judge carries out a verdict; false if it goes no further.
 func (x *Exchange) judge(a *asking, l *httpLink, v Verdict) bool {
-	name := l.owner.config.Name
+	name, empty := l.owner.config.Name, len(a.chunk) == 0
 	switch {
 	case x.over:
 		v.answer.dispose()
@@ -488,11 +493,31 @@ func (x *Exchange) judge(a *asking, l *httpLink, v Verdict) bool {
 		x.fail(500, "filter "+name+": verdict "+v.String()+" does not suit a head")
 		return false
 	}
-	a.next++
-	if a.stage.body() && !a.end && len(a.chunk) == 0 { // nothing is left for those behind
+	switch {
+	case !a.stage.body() || !a.end && len(a.chunk) > 0:
+		a.next++
+	case !a.end: // nothing is left for the others
 		a.next = len(x.h.filters)
+	default:
+		a.advance(empty)
 	}
 	return true
+}
+
+// advance goes on to the next filter where the body ends. One that was given the last
+// chunk, which may be what those before it have kept, is told of the end first.
+func (a *asking) advance(told bool) {
+	if !told {
+		a.made, a.chunk = a.chunk, nil
+		return
+	}
+	if len(a.chunk) > 0 {
+		a.chunk = append(slices.Clip(a.made), a.chunk...)
+	} else {
+		a.chunk = a.made
+	}
+	a.made = nil
+	a.next++
 }
 
 // answered answers by a filter's Answer.
@@ -516,11 +541,7 @@ func (x *Exchange) answered(an *answer, filter string) {
 func (x *Exchange) pass(a *asking) {
 	switch a.stage {
 	case askRequest:
-		if x.upWhole.full() && !x.requestBody.Done() {
-			x.awaitWhole()
-			return
-		}
-		x.forward()
+		x.passRequest()
 	case askRequestBody:
 		x.passRequestBody(a)
 	case askSpooled:
@@ -531,6 +552,18 @@ func (x *Exchange) pass(a *asking) {
 		x.passResponseBody(a)
 	case askMessageUp, askMessageDown:
 		x.passMessage(a)
+	}
+}
+
+func (x *Exchange) passRequest() {
+	switch w := &x.upWhole; {
+	case x.requestBody.Done() && x.changesRequestBody(): // the filters are told, and may make one
+		w.limit = max(w.limit, 1)
+		x.endRequestBody()
+	case w.full() && !x.requestBody.Done():
+		x.awaitWhole()
+	default:
+		x.forward()
 	}
 }
 
@@ -546,12 +579,7 @@ func (x *Exchange) awaitWhole() {
 
 func (x *Exchange) passRequestBody(a *asking) {
 	if w := &x.upWhole; w.full() {
-		if !a.end {
-			w.data = a.chunk
-			x.start(a, asking{stage: askRequestBody, end: true})
-			return
-		}
-		w.data = append(slices.Clip(w.data), a.chunk...)
+		w.data = a.chunk
 		x.requestState = requestHeld
 		x.forward()
 		return
@@ -563,28 +591,34 @@ func (x *Exchange) passRequestBody(a *asking) {
 }
 
 func (x *Exchange) passResponse() {
-	switch {
-	case x.responseBody.Done():
-		x.downWhole.limit = 0
+	if x.contentless() {
+		x.discardResponse()
+	}
+	switch w := &x.downWhole; {
+	case !x.contentless() && !x.responseBody.Done():
+		if w.full() {
+			x.responseState = responseContent
+		} else {
+			x.passHead()
+		}
+	case x.changesResponseBody(): // the filters are told, and may make one
+		w.limit = max(w.limit, 1)
+		x.responseState = responseContent
+		x.endResponseBody()
+	default:
+		w.limit = 0
 		x.passHead()
 		x.endResponse()
-	case x.downWhole.full():
-		x.responseState = responseContent
-	default:
-		x.passHead()
 	}
 }
 
 func (x *Exchange) passResponseBody(a *asking) {
 	if w := &x.downWhole; w.full() {
-		if !a.end {
-			w.data = a.chunk
-			x.start(a, asking{stage: askResponseBody, end: true})
-			return
-		}
-		w.data = append(slices.Clip(w.data), a.chunk...)
+		w.data = a.chunk
 		x.passHead()
-		x.passDown(w.data)
+		if !x.contentless() {
+			x.passDown(w.data)
+		}
 		x.endResponse()
 		return
 	}

@@ -2,7 +2,6 @@ package framework
 
 import (
 	"fmt"
-	"strconv"
 
 	"fwx/framework/wire/http1"
 )
@@ -45,7 +44,7 @@ func (x *Exchange) receiveSome() bool {
 // receiveHead takes more of the response's head.
 func (x *Exchange) receiveHead() bool {
 	s := x.server
-	n, done, err := x.response.Parse(s.rest, &x.h.config.limits, x.request.Method())
+	n, done, err := x.response.Parse(s.rest, &x.h.config.limits, x.sentMethod)
 	s.rest = s.rest[n:]
 	switch {
 	case err != nil:
@@ -64,6 +63,7 @@ func (x *Exchange) receiveHead() bool {
 		return true
 	}
 	x.place.Report(nil)
+	x.received = x.response.Status()
 	x.responseBody.begin(x.response.Framing(), x.response.Length(), &x.h.config.limits)
 	x.response.RemoveHopByHop()
 	x.responseState = responseHeld
@@ -83,6 +83,7 @@ func (x *Exchange) passInterim() {
 	}
 	if x.request.Minor() > 0 {
 		x.response.RemoveHopByHop()
+		x.frameResponse(unknownLength)
 		x.h.room()
 		x.h.out = x.response.AppendLine(x.h.out)
 		x.h.out = x.response.Append(x.h.out)
@@ -98,16 +99,7 @@ var errInterims = fmt.Errorf("more than %d interim answers", maxInterims)
 
 // passHead passes the response's head on, after the filters.
 func (x *Exchange) passHead() {
-	switch framing := x.response.Framing(); {
-	case x.downWhole.full():
-		x.response.Set("Content-Length", strconv.Itoa(len(x.downWhole.data)))
-	case framing == http1.Chunked, framing == http1.UntilClose, framing == http1.ByLength && (x.responseBody.decoder != nil || x.changesResponseBody()):
-		x.response.Remove("Content-Length")
-		x.chunkedDown = x.request.Minor() > 0
-		if !x.chunkedDown { // the body ends with the connection
-			x.keepAlive = false
-		}
-	}
+	x.frameResponse(x.responseLength())
 	if x.requestState < requestComplete {
 		x.keepAlive = false // what is left of the request may never come
 	}
@@ -213,7 +205,7 @@ func (x *Exchange) endResponse() {
 			h.c.fw.logger.Warn("a server has sent more than its answer", "upstream", x.upstream.config.Name, "server", x.address.String(),
 				"id", string(x.id[:]), "bytes", len(s.rest))
 		}
-		again := x.requestState == requestComplete && !x.deaf && x.response.KeepAlive() && x.response.Framing() != http1.UntilClose
+		again := x.requestState == requestComplete && !x.deaf && x.response.KeepAlive() && x.responseBody.Body.Done()
 		if again && len(s.rest) == 0 {
 			s.letGo()
 			again = s.receive() == nil

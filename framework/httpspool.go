@@ -303,11 +303,7 @@ func (x *Exchange) passSpooled() {
 // asked are not asked again.
 func (x *Exchange) replaceSpooled(data []byte) {
 	x.endSpool()
-	begin := asking{stage: askRequestBody, chunk: data}
-	if len(data) == 0 {
-		begin.next = len(x.h.filters)
-	}
-	x.start(&x.up, begin)
+	x.start(&x.up, asking{stage: askRequestBody, chunk: data, end: true})
 }
 
 // release begins to send the body to the server.

@@ -21,6 +21,7 @@ func (x *Exchange) upgrade() bool {
 		return false
 	}
 	x.response.RemoveHopByHop()
+	x.frameResponse(unknownLength)
 	x.tunnel, x.responseState, x.status = true, responseContent, 101
 	h.room()
 	h.out = x.response.AppendLine(h.out)

@@ -54,7 +54,7 @@ var requestFields = []binding{
 			return lua.LNil
 		}), "string?", "The upstream that the request goes to; `nil` before that is known. Can be set in `on_request`.",
 	},
-	headersField, trailersField,
+	hasBodyField, headersField, trailersField,
 }
 
 var responseFields = []binding{
@@ -62,8 +62,14 @@ var responseFields = []binding{
 		"status", messageField(func(x *framework.Exchange) lua.LValue { return lua.LNumber(x.Response().Status()) }), "integer",
 		"The status. Can be set in `on_response`.",
 	},
-	headersField, trailersField,
+	hasBodyField, headersField, trailersField,
 }
+
+var hasBodyField = binding{"has_body", func(_ *state, L *lua.LState) int {
+	m := argMessage(L)
+	return give(L, lua.LBool(m.live(L).HasBody(m.dir)))
+}, "boolean", "Whether a body comes with it: its headers tell of one, other than of 0 bytes, and for a response the client is sent one " +
+	"(not with HEAD, nor with the status 204, 205 or 304). Without one the handler for bodies is given the end alone."}
 
 var headersField = binding{"headers", func(s *state, L *lua.LState) int {
 	m := argMessage(L)

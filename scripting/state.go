@@ -72,8 +72,9 @@ var handlerTable = []struct {
 	{
 		handlerRequestBody, func(h *handlers) **lua.LFunction { return &h.requestBody },
 		"(conn: conn, req: request, chunk: chunk|spooled) -> bytes|verdict|nil",
-		"For each chunk of a request's body, and for its end with an empty one. Nothing: it goes on; a string: that goes on " +
-			"instead, the framing follows; `fwx.drop`; `fwx.respond(...)`; `fwx.deny(reason)`.",
+		"For each chunk of a request's body, and once for its end with an empty one, which comes for requests without a body, too " +
+			"(`req.has_body`). Nothing: it goes on; a string: that goes on instead, the framing follows; `fwx.drop`; `fwx.respond(...)`; " +
+			"`fwx.deny(reason)`.",
 	},
 	{
 		handlerResponse, func(h *handlers) **lua.LFunction { return &h.response },
@@ -83,8 +84,9 @@ var handlerTable = []struct {
 	{
 		handlerResponseBody, func(h *handlers) **lua.LFunction { return &h.responseBody },
 		"(conn: conn, req: request, res: response, chunk: chunk) -> bytes|verdict|nil",
-		"For each chunk of a response's body, and for its end with an empty one. As `on_request_body`, but for an answer: that " +
-			"breaks the response off, since it has begun.",
+		"For each chunk of a response's body, and once for its end with an empty one, which comes for responses without a body, too " +
+			"(`res.has_body`). As `on_request_body`, but `fwx.respond` and `fwx.deny` break a response off that has begun. None has " +
+			"when it has no body, or is gathered by `res:whole_body`.",
 	},
 	{
 		handlerMessage, func(h *handlers) **lua.LFunction { return &h.message },

@@ -441,6 +441,10 @@ function headers:remove(name) end
 ---@field version "1.0"|"1.1"
 ---The upstream that the request goes to; `nil` before that is known. Can be set in `on_request`.
 ---@field upstream string?
+---Whether a body comes with it: its headers tell of one, other than of 0 bytes, and for a response
+---the client is sent one (not with HEAD, nor with the status 204, 205 or 304). Without one the
+---handler for bodies is given the end alone.
+---@field has_body boolean
 ---Its headers, without those that concern only the connection.
 ---@field headers fwx.headers
 ---The headers behind a body in chunks. They are there, and can be changed (`trailers:set(name,
@@ -473,6 +477,10 @@ function request:decode_body() end
 ---@class fwx.response
 ---The status. Can be set in `on_response`.
 ---@field status integer
+---Whether a body comes with it: its headers tell of one, other than of 0 bytes, and for a response
+---the client is sent one (not with HEAD, nor with the status 204, 205 or 304). Without one the
+---handler for bodies is given the end alone.
+---@field has_body boolean
 ---Its headers, without those that concern only the connection.
 ---@field headers fwx.headers
 ---The headers behind a body in chunks. They are there, and can be changed (`trailers:set(name,
@@ -713,14 +721,16 @@ function OVERLAPPED:wait() end
 ---On a listener with `protocol = "http"`, for each request, when its headers have come. Nothing: it
 ---goes on, as it was changed; `fwx.respond(...)` answers it; `fwx.deny(reason)` answers 403.
 ---@field on_request? fun(conn: fwx.conn, req: fwx.request): fwx.verdict?
----For each chunk of a request's body, and for its end with an empty one. Nothing: it goes on; a
----string: that goes on instead, the framing follows; `fwx.drop`; `fwx.respond(...)`;
----`fwx.deny(reason)`.
+---For each chunk of a request's body, and once for its end with an empty one, which comes for
+---requests without a body, too (`req.has_body`). Nothing: it goes on; a string: that goes on
+---instead, the framing follows; `fwx.drop`; `fwx.respond(...)`; `fwx.deny(reason)`.
 ---@field on_request_body? fun(conn: fwx.conn, req: fwx.request, chunk: fwx.chunk|fwx.spooled): fwx.bytes|fwx.verdict|nil
 ---For each response of a server, when its headers have come. As `on_request`.
 ---@field on_response? fun(conn: fwx.conn, req: fwx.request, res: fwx.response): fwx.verdict?
----For each chunk of a response's body, and for its end with an empty one. As `on_request_body`, but
----for an answer: that breaks the response off, since it has begun.
+---For each chunk of a response's body, and once for its end with an empty one, which comes for
+---responses without a body, too (`res.has_body`). As `on_request_body`, but `fwx.respond` and
+---`fwx.deny` break a response off that has begun. None has when it has no body, or is gathered by
+---`res:whole_body`.
 ---@field on_response_body? fun(conn: fwx.conn, req: fwx.request, res: fwx.response, chunk: fwx.chunk): fwx.bytes|fwx.verdict|nil
 ---For each message of a WebSocket, joined from its fragments and decompressed. Nothing: it goes on;
 ---a string: a message of the same kind goes on instead; `fwx.drop`; `fwx.deny(reason)` closes the

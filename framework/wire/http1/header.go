@@ -1,5 +1,7 @@
 package http1
 
+import "strconv"
+
 // Header is the fields of a message, in the order and the case in which they were
 // received, repeated ones included. The zero value has none. What it returns is valid
 // until it is next changed, parsed or reset.
@@ -136,6 +138,35 @@ func (h *Header) Append(dst []byte) []byte {
 		dst = append(dst, "\r\n"...)
 	}
 	return dst
+}
+
+// SetLength gives the header one Content-Length, in the place of the first one that there
+// is, or none if the length is negative. Transfer-Encoding and Connection are removed: who
+// sends the message writes them.
+func (h *Header) SetLength(length int64) {
+	var digits [20]byte
+	text := strconv.AppendInt(digits[:0], length, 10)
+	kept, told := h.fields[:0], length < 0
+	for _, f := range h.fields {
+		switch f.kind {
+		case kindLength:
+			if told {
+				continue
+			}
+			told = true
+			if string(h.bytes(f.value)) != string(text) {
+				f.value = keep(h, text)
+			}
+		case kindCoding, kindConnection:
+			continue
+		default:
+		}
+		kept = append(kept, f)
+	}
+	h.fields = kept
+	if !told {
+		h.AddBytes("Content-Length", text)
+	}
 }
 
 // CopyFrom replaces the fields by a copy of another header's.

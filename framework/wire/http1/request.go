@@ -7,13 +7,14 @@ type Request struct {
 	head
 
 	method, target  span
+	asked           span // the method as it was received, whatever has been set since
 	authority, path span // of the target, if it is absolute; otherwise path is the target
 }
 
 // Reset makes the request ready for the next Parse and keeps its memory.
 func (r *Request) Reset() {
 	r.head.reset()
-	r.method, r.target, r.authority, r.path = span{}, span{}, span{}, span{}
+	*r = Request{head: r.head}
 }
 
 // Parse takes what has been received behind what it was given before. It returns how
@@ -60,6 +61,7 @@ func (r *Request) requestLine(line []byte) *Error {
 	}
 	at := r.line
 	r.method = span{at, at + uint32(i)}
+	r.asked = r.method
 	r.target = span{at + uint32(i) + 1, at + uint32(j)}
 	if err := r.version(version); err != nil {
 		return err
@@ -241,6 +243,10 @@ func (r *Request) finish() *Error {
 // Method returns the method, in the case in which it was received.
 func (r *Request) Method() []byte { return r.bytes(r.method) }
 
+// Asked returns the method that was received, whatever SetMethod has changed: it decides
+// how the response to the sender ends.
+func (r *Request) Asked() []byte { return r.bytes(r.asked) }
+
 // Target returns the target as it was received.
 func (r *Request) Target() []byte { return r.bytes(r.target) }
 
@@ -260,9 +266,11 @@ func (r *Request) Continue() bool {
 	return r.options&optionContinue != 0 && r.minor > 0 && r.framing != NoBody
 }
 
-// SetMethod changes the method; false if it is no token.
+// SetMethod changes the method. It returns false if it is not a token, if it is CONNECT,
+// whose response would make a tunnel of the connection, or if the path is "*", which only
+// OPTIONS may have.
 func (r *Request) SetMethod(method string) bool {
-	if !ValidName(method) {
+	if !ValidName(method) || method == "CONNECT" || method != "OPTIONS" && string(r.Path()) == "*" {
 		return false
 	}
 	r.method = keep(&r.Header, method)

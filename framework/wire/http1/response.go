@@ -79,7 +79,7 @@ func (r *Response) finish(request []byte) *Error {
 		return err
 	}
 	switch {
-	case string(request) == "HEAD", r.status < 200, r.status == 204, r.status == 304:
+	case Bodiless(request, r.status):
 		r.framing = NoBody
 	case r.framing == ByLength && r.length == 0:
 		r.framing = NoBody
@@ -95,9 +95,10 @@ func (r *Response) Status() int { return r.status }
 // Reason returns the reason phrase.
 func (r *Response) Reason() []byte { return r.bytes(r.reason) }
 
-// Bodiless reports whether a response to such a request never has a body.
-func (r *Response) Bodiless(request []byte) bool {
-	return string(request) == "HEAD" || r.status < 200 || r.status == 204 || r.status == 304
+// Bodiless reports whether a response with a status to a request with a method never has
+// a body, whatever its fields say (RFC 9112, 6.3).
+func Bodiless(method []byte, status int) bool {
+	return string(method) == "HEAD" || status < 200 || status == 204 || status == 304
 }
 
 // SetStatus changes the status code and gives it the reason phrase that it is known
