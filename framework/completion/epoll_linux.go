@@ -135,15 +135,21 @@ func (e *epoll) forget(d *descriptor) bool {
 }
 
 func (e *epoll) wait(patience time.Duration) {
-	if patience != 0 {
+	switch {
+	case e.next < e.ready: // the turn before had no time for them
+	case patience != 0:
 		e.sleep(patience)
-	} else {
+	default:
 		e.poll()
 	}
 }
 
 func (e *epoll) reap() {
+	var turn share
 	for e.next < e.ready {
+		if turn.over(e.worker) {
+			return
+		}
 		e.next++
 		e.dispatch(&e.events[e.next-1])
 	}

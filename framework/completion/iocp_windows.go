@@ -122,6 +122,9 @@ func (p *iocp) cancel(o *Overlapped) {
 }
 
 func (p *iocp) wait(patience time.Duration) {
+	if p.next < p.ready { // the turn before had no time for them
+		return
+	}
 	if patience == 0 {
 		p.take(0)
 		return
@@ -157,7 +160,11 @@ func (p *iocp) take(timeout uint32) {
 
 func (p *iocp) reap() {
 	// A handler that blocks has the rest dealt with from within.
+	var turn share
 	for p.next < p.ready {
+		if turn.over(p.worker) {
+			return
+		}
 		i := p.next
 		p.next++
 		s := p.packets[i].slot

@@ -88,7 +88,7 @@ func TestOutcomes(t *testing.T) {
 				s.overlapped.Internal = uintptr(test.status)
 				p.ended(s, test.n)
 			}
-			w.runReady()
+			w.runReady(new(share))
 			if told != 1 || d.inFlight != 0 || !d.readiness.reads.empty() || d.file && d.window.inFlight != 0 {
 				t.Errorf("told %d times; %d are in flight", told, d.inFlight)
 			}

@@ -19,6 +19,7 @@ type poller struct {
 	hooked  []*descriptor // at readiness.slot
 	set     []unix.PollFd // what is waited for: the bell, and then
 	waiting []*descriptor // these
+	next    int           // of the set to be dealt with
 	bell    [2]int        // a pipe; a byte in it ends a wait
 }
 
@@ -95,6 +96,9 @@ func (p *poller) gather() {
 }
 
 func (p *poller) wait(patience time.Duration) {
+	if p.next < len(p.set) { // the turn before had no time for them
+		return
+	}
 	p.gather()
 	w := p.worker
 	w.sleeping.Store(true)
@@ -116,10 +120,15 @@ func milliseconds(patience time.Duration) int {
 }
 
 func (p *poller) reap() {
-	set := p.set
-	p.set = p.set[:0]
-	for i := range set {
-		switch events := set[i].Revents; {
+	// A handler that blocks has the rest dealt with from within.
+	var turn share
+	for p.next < len(p.set) {
+		if turn.over(p.worker) {
+			return
+		}
+		i := p.next
+		p.next++
+		switch events := p.set[i].Revents; {
 		case events == 0:
 		case i == 0:
 			p.silence()
@@ -127,6 +136,7 @@ func (p *poller) reap() {
 			p.dispatch(p.waiting[i-1], events)
 		}
 	}
+	p.next, p.set = 0, p.set[:0]
 }
 
 func (p *poller) dispatch(d *descriptor, events int16) {

@@ -86,19 +86,21 @@ func (w *Worker) wake() {
 	}
 }
 
-// runRemote runs what other threads queued since the last turn, or the rest of
-// what was taken over when a handler in it has handed the worker to a stand-in.
+// runRemote runs what other threads queued since the last turn, or the rest of what was
+// taken over before.
 func (w *Worker) runRemote() {
-	if w.endNext == len(w.ended) && w.taskNext == len(w.tasks) && !w.takeRemote() {
+	if !w.hasTaken() && !w.takeRemote() {
 		return
 	}
-	for w.endNext < len(w.ended) {
+	var turn share
+	for w.endNext < len(w.ended) && !turn.over(w) {
 		o := w.ended[w.endNext]
 		w.ended[w.endNext] = nil
 		w.endNext++
 		w.finish(o)
 	}
-	for w.taskNext < len(w.tasks) {
+	turn = share{} // or operations that end all the time would keep the tasks waiting
+	for w.taskNext < len(w.tasks) && !turn.over(w) {
 		t := w.tasks[w.taskNext]
 		w.tasks[w.taskNext] = postedTask{}
 		w.taskNext++
@@ -119,7 +121,15 @@ func (w *Worker) takeRemote() bool {
 	return true
 }
 
+// hasTaken reports whether some of what was taken over has not run.
+func (w *Worker) hasTaken() bool { return w.endNext < len(w.ended) || w.taskNext < len(w.tasks) }
+
+// hasRemote reports whether there is something that other threads have queued. It is called
+// on w.
 func (w *Worker) hasRemote() bool {
+	if w.hasTaken() {
+		return true
+	}
 	w.remote.Lock()
 	defer w.remote.Unlock()
 	return len(w.remote.tasks) > 0 || len(w.remote.ended) > 0

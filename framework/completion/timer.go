@@ -132,7 +132,8 @@ func (h timerHeap) down(i int) bool {
 // runTimers fires the timers that are due now, each at most once a turn: what
 // is armed meanwhile is due after now.
 func (w *Worker) runTimers() {
-	for len(w.timers) > 0 && w.timers[0].when <= w.now {
+	var turn share
+	for len(w.timers) > 0 && w.timers[0].when <= w.now && !turn.over(w) {
 		t := w.timers[0]
 		w.timers.remove(0)
 		w.guard(t.f)

@@ -238,7 +238,9 @@ func (u *uring) wait(patience time.Duration) {
 }
 
 func (u *uring) reap() {
-	for cqe, ok := u.ring.reap(); ok; cqe, ok = u.ring.reap() {
+	var turn share
+	for !u.ring.empty() && !turn.over(u.worker) {
+		cqe, _ := u.ring.reap()
 		u.dispatch(cqe)
 	}
 	u.checkPromised()

@@ -113,12 +113,14 @@ func (w *Worker) run(open backendOpener, started chan<- error) {
 	w.buffers.free()
 }
 
-// turn runs what is due and then waits for completions.
+// turn runs what is due and then waits for completions. Each queue gets its share of the
+// turn and goes on in the next, so that none can keep the others waiting.
 func (w *Worker) turn() {
 	w.runRemote()
 	w.runTimers()
+	var ready share
 	for range readyPasses {
-		w.runReady()
+		w.runReady(&ready)
 	}
 	w.backend.wait(w.patience())
 	w.tick()
@@ -134,7 +136,7 @@ func (w *Worker) tick() { w.now = int64(w.port.Uptime()) }
 // patience returns how long the backend may wait for a completion: 0 when
 // there is work already, -1 for ever.
 func (w *Worker) patience() time.Duration {
-	if !w.ready.empty() || w.heavy.wanted() || w.finished() {
+	if !w.ready.empty() || w.hasTaken() || w.heavy.wanted() || w.finished() {
 		return 0
 	}
 	return w.untilTimer()
@@ -249,9 +251,10 @@ func (w *Worker) settle(o *Overlapped) {
 // runReady calls the notifications that were queued before this turn; what
 // they start and end at once waits for the next, so that no one connection
 // can keep the others waiting.
-func (w *Worker) runReady() {
+func (w *Worker) runReady(turn *share) {
 	last, handovers := w.ready.last, w.heavy.handovers
-	for o := w.ready.pop(); o != nil; o = w.ready.pop() {
+	for !w.ready.empty() && !turn.over(w) {
+		o := w.ready.pop()
 		w.finish(o)
 		if o == last || w.heavy.handovers != handovers {
 			return
