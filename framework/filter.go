@@ -69,6 +69,12 @@ type FilterShutdowner interface {
 // last of them has ended.
 type Retirer interface{ Retire() }
 
+// Reopener is a filter that keeps files open which somebody else may rename or remove,
+// such as logs. Reopen is called by Firewall.Reopen, on its goroutine, and should not wait:
+// the filter looks whether its names still stand for what it has open, and opens anew
+// what they do not.
+type Reopener interface{ Reopen() }
+
 // FileUser is a filter that is made from files. Reload makes it anew when one of them
 // has changed.
 type FileUser interface {

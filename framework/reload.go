@@ -65,6 +65,24 @@ func (fw *Firewall) Reload(ctx context.Context, config Config) error {
 	return nil
 }
 
+// Reopen has all filters look whether the files that they keep open, such as logs, have
+// been renamed or removed, and open them anew: also those of generations that have been
+// replaced and still have connections. It is what a program does upon SIGHUP, besides
+// Reload. Each filter does so in its own time.
+func (fw *Firewall) Reopen() {
+	fw.mu.Lock()
+	defer fw.mu.Unlock()
+	told := make(map[*instance]bool)
+	for _, g := range fw.generations {
+		for _, f := range g.filters {
+			if r, ok := f.Filter.(Reopener); ok && f.begun && !told[f.instance] {
+				told[f.instance] = true
+				r.Reopen()
+			}
+		}
+	}
+}
+
 // retire lets a generation that has been replaced end with its last connection.
 func (fw *Firewall) retire(old *generation) {
 	g := fw.current.Load()

@@ -22,9 +22,15 @@ type file struct {
 	grant *grant
 	name  string // beneath the grant
 
+	opening
+	lost string   // why it was closed, if the script did not
+	log  *logFile // in mode "a"; nil in others
+}
+
+// opening is what a file is opened as.
+type opening struct {
 	handle   *completion.Handle
-	appender *completion.Appender // instead, in mode "a"
-	lost     string               // why it was closed, if the script did not
+	appender *completion.Appender // instead, of fwx.file.open in mode "a"
 }
 
 // fileModes are the modes in which a file can be opened.
@@ -135,6 +141,20 @@ func argMode(L *lua.LState, n int) string {
 
 // openHandle opens a file and hooks it to the port.
 func (s *state) openHandle(L *lua.LState, path, how string) (*file, error) {
+	return s.openFile(L, path, how, func(f *file, flags int, o *completion.Overlapped) error {
+		return s.worker.OpenFile(o, f.grant.root, f.name, flags, defaultFileMode)
+	})
+}
+
+// openAppender opens a file that records are appended to.
+func (s *state) openAppender(L *lua.LState, path string) (*file, error) {
+	return s.openFile(L, path, modeAppend, func(f *file, _ int, o *completion.Overlapped) error {
+		return s.worker.OpenAppender(o, f.grant.root, f.name, defaultFileMode)
+	})
+}
+
+// openFile opens a file by what starts to. One in mode "a" is followed by its name.
+func (s *state) openFile(L *lua.LState, path, how string, start func(*file, int, *completion.Overlapped) error) (*file, error) {
 	f, flags, err := s.newFile(path, how)
 	if err != nil {
 		return nil, err
@@ -142,33 +162,24 @@ func (s *state) openHandle(L *lua.LState, path, how string) (*file, error) {
 	if err := s.admitFile(path); err != nil {
 		return nil, err
 	}
-	_, value, err := s.await(L, func(o *completion.Overlapped) error {
-		return s.worker.OpenFile(o, f.grant.root, f.name, flags, defaultFileMode)
-	})
+	open := func(L *lua.LState) (opening, error) {
+		_, value, err := s.await(L, func(o *completion.Overlapped) error { return start(f, flags, o) })
+		handle, _ := value.(*completion.Handle)
+		appender, _ := value.(*completion.Appender)
+		return opening{handle, appender}, err
+	}
+	if how == modeAppend {
+		f.log, f.opening, err = s.followLog(L, f, open)
+	} else {
+		f.opening, err = open(L)
+	}
 	if err != nil {
 		return nil, explain("open", path, err)
 	}
-	f.handle, _ = value.(*completion.Handle)
 	f.opened()
-	return f, nil
-}
-
-func (s *state) openAppender(L *lua.LState, path string) (*file, error) {
-	f, _, err := s.newFile(path, modeAppend)
-	if err != nil {
-		return nil, err
+	if f.log != nil && f.log.again { // renamed meanwhile
+		f.log.look()
 	}
-	if err := s.admitFile(path); err != nil {
-		return nil, err
-	}
-	_, value, err := s.await(L, func(o *completion.Overlapped) error {
-		return s.worker.OpenAppender(o, f.grant.root, f.name, defaultFileMode)
-	})
-	if err != nil {
-		return nil, explain("open", path, err)
-	}
-	f.appender, _ = value.(*completion.Appender)
-	f.opened()
 	return f, nil
 }
 
@@ -228,13 +239,20 @@ func (f *file) close() {
 		return
 	}
 	f.forget()
-	if f.handle != nil {
-		_ = f.handle.Close() // an error means that it is closed
-		f.handle = nil
+	if f.log != nil {
+		f.log.end()
 	}
-	if f.appender != nil {
-		f.state.closeAppender(f.appender)
-		f.appender = nil
+	f.state.closeOpening(f.opening)
+	f.opening = opening{}
+}
+
+// closeOpening closes what a file was opened as. What is in flight on a handle is aborted.
+func (s *state) closeOpening(o opening) {
+	if o.handle != nil {
+		_ = o.handle.Close() // an error means that it is closed
+	}
+	if o.appender != nil {
+		s.closeAppender(o.appender)
 	}
 }
 

@@ -106,6 +106,15 @@ func (f *filter) Interrupt(c *framework.Connection) {
 // Files returns the script and the modules that it has required.
 func (f *filter) Files() []framework.File { return f.program.read() }
 
+// Reopen has every state look at the files that it appends to.
+func (f *filter) Reopen() {
+	for _, s := range f.states {
+		if s != nil {
+			_ = s.worker.Post(s.reopen) // closed: nothing is appended any more
+		}
+	}
+}
+
 // FilterShutdown runs on_shutdown on every worker and ends the states.
 func (f *filter) FilterShutdown(ctx context.Context) error {
 	var errs []error

@@ -221,6 +221,7 @@ func (s *state) openModule() {
 		}
 	}
 	s.reload = s.function(binding{name: "fwx.list", call: listReload})
+	s.reopenLog = s.function(binding{name: "fwx.file", call: reopenLog})
 	s.streamEnded = s.function(binding{name: handlerEnd, call: streamEnded})
 	for _, dir := range []framework.Direction{framework.Upstream, framework.Downstream} {
 		s.direction[dir] = lua.LString(dir.String())

@@ -17,7 +17,7 @@ var firewallMethods = []binding{
 	{
 		"hook_to_completion_port", hookToCompletionPort, `(path: string, mode?: "r"|"r+"|"w"|"w+"|"a") -> handle or fail`,
 		"Waits. Opens a file and hooks it. Access and modes are those of `fwx.file.open`; in mode `\"a\"` each write goes to the " +
-			"end of the file, past the queue of `file:append`. Closed with its connection as a file is; one that the script has " +
+			"end of the file, past the queue of `file:append`, and a file that was renamed is [opened anew](#appending). Closed with its connection as a file is; one that the script has " +
 			"lost stays open until the connection or the filter ends.",
 	},
 	{"create_overlapped", createOverlapped, "() -> overlapped", "For one operation at a time."},
@@ -78,7 +78,8 @@ type overlapped struct {
 	bytes   int // of the last operation
 	err     error
 	waiters []*fiber
-	using   lua.LValue // the handle, while in flight: it is not closed as one that was lost
+	using   lua.LValue         // the handle, while in flight: it is not closed as one that was lost
+	on      *completion.Handle // on which it is in flight
 }
 
 // overlappedBytes is what one takes, here and in the port.
@@ -165,7 +166,7 @@ func handleRead(_ *state, L *lua.LState) int {
 	v, n := argStarted(L), argInteger(L, 3, 1, maxStringSize)
 	if err == nil {
 		v.data = lua.LNil
-		err = v.begun(L.Get(1), f.handle.ReadFile(v.ov, make([]byte, n)))
+		err = v.begun(L.Get(1), f.handle, f.handle.ReadFile(v.ov, make([]byte, n)))
 	}
 	return giveDone(L, err)
 }
@@ -180,16 +181,16 @@ func handleWrite(s *state, L *lua.LState) int {
 	}
 	if err == nil {
 		v.data = lua.LNil
-		err = v.begun(L.Get(1), f.handle.WriteFile(v.ov, data))
+		err = v.begun(L.Get(1), f.handle, f.handle.WriteFile(v.ov, data))
 	}
 	return giveDone(L, err)
 }
 
 // begun counts an operation that has been started, so that the state does not end
 // before its notification.
-func (v *overlapped) begun(handle lua.LValue, err error) error {
+func (v *overlapped) begun(object lua.LValue, handle *completion.Handle, err error) error {
 	if err == nil {
-		v.using = handle
+		v.using, v.on = object, handle
 		v.state.pending++
 		v.state.started[v] = struct{}{}
 	}
@@ -209,7 +210,9 @@ func (v *overlapped) CompleteAsyncIO(success bool, bytes int, err error, o *comp
 	}
 	s.pending--
 	delete(s.started, v)
-	v.bytes, v.err, v.using = bytes, err, nil
+	on := v.on
+	v.bytes, v.err, v.using, v.on = bytes, err, nil, nil
+	s.closeUnused(on)
 	if data := o.TakeData(); err == nil && data != nil {
 		v.data = textOf(data)
 	}

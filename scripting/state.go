@@ -173,9 +173,11 @@ type state struct {
 	resources map[resource]struct{} // open, with no connection to close them
 	files     int                   // open
 	watches   int
-	posted    map[*posted]struct{}     // tasks that have not run
-	started   map[*overlapped]struct{} // in flight
-	pending   int                      // operations that no fiber waits for
+	logNames  map[string]*logName             // of files in mode "a"
+	replaced  map[*completion.Handle]struct{} // by another of the same name; what is in flight ends first
+	posted    map[*posted]struct{}            // tasks that have not run
+	started   map[*overlapped]struct{}        // in flight
+	pending   int                             // operations that no fiber waits for
 	timers    map[*timer]struct{}
 	sockets   int // open, or being connected
 	resolver  *resolver
@@ -197,8 +199,8 @@ type state struct {
 	failing     *lua.LFunction // raises an error
 	protections *protection    // of a console, which has no fibers
 
-	streamEnded, reload *lua.LFunction
-	direction           [2]lua.LValue // the names, made once
+	streamEnded, reload, reopenLog *lua.LFunction
+	direction                      [2]lua.LValue // the names, made once
 
 	ready   bool // on_init has returned
 	retired bool // another filter has taken its place
@@ -214,7 +216,8 @@ func newState(f *filter, w *completion.Worker) *state {
 		filter: f, worker: w, logger: f.logger,
 		active: make(map[*fiber]struct{}), resources: make(map[resource]struct{}),
 		timers: make(map[*timer]struct{}), conns: make(map[*conn]struct{}), modules: make(map[string]*module),
-		posted: make(map[*posted]struct{}), started: make(map[*overlapped]struct{}), regexps: make(map[string]*lua.LUserData), trust: make(trust), clients: make(clients), ended: make(chan struct{}),
+		posted: make(map[*posted]struct{}), started: make(map[*overlapped]struct{}), regexps: make(map[string]*lua.LUserData),
+		logNames: make(map[string]*logName), replaced: make(map[*completion.Handle]struct{}), trust: make(trust), clients: make(clients), ended: make(chan struct{}),
 	}
 	s.resolver = newResolver(s)
 	s.L = newInterpreter()

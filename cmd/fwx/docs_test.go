@@ -5,8 +5,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"fwx/framework/fwxtest"
 )
@@ -22,8 +25,12 @@ func TestDocs(t *testing.T) {
 	}
 	for _, path := range append(pages, filepath.Join(repository, "README.md")) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
+			text := readFile(t, path)
+			if strings.Contains(text, "\nlogrotate ") {
+				fwxtest.Require(t, "logrotate")
+			}
 			r := &reader{t: t, dir: newDirectory(t)}
-			for _, block := range fencedBlock.FindAllStringSubmatch(readFile(t, path), -1) {
+			for _, block := range fencedBlock.FindAllStringSubmatch(text, -1) {
 				r.read(block[1], block[2])
 			}
 			r.leave()
@@ -37,13 +44,16 @@ type reader struct {
 	dir     string
 	gateway *gateway // that runs; nil: none does
 	printed string   // by the last commands
+	looking string   // the last commands, if they only look at what there is
 }
 
 var (
 	// fencedBlock is a block of code, with its language.
 	fencedBlock = regexp.MustCompile("(?s)```(\\w*)\n(.*?)```\n")
 	// fileName is the first line of one that is a file.
-	fileName = regexp.MustCompile(`^(?:--|#) (\w+\.(?:lua|toml))\n`)
+	fileName = regexp.MustCompile(`^(?:--|#) (\w+\.(?:lua|toml|conf))\n`)
+	// looks matches commands that may be run again.
+	looks = regexp.MustCompile(`^(?:(?:curl -s http|cat|ls) .*\n)+$`)
 	// comment is what stands behind a command.
 	comment = regexp.MustCompile(`(^|\s+)# .*$`)
 )
@@ -52,17 +62,29 @@ func (r *reader) read(language, text string) {
 	r.t.Helper()
 	switch language {
 	case "sh":
-		r.printed = ""
+		r.printed, r.looking = "", ""
 		for line := range strings.Lines(text) {
 			r.run(strings.TrimSpace(comment.ReplaceAllString(strings.TrimRight(line, "\n"), "")))
 		}
+		if commands := lookingLines(text); looks.MatchString(commands) {
+			r.looking = commands
+		}
 	case "text":
-		for line := range strings.Lines(text) {
-			if line = strings.TrimSpace(line); line != "…" && !strings.Contains(r.printed, line) {
-				r.t.Errorf("%q is not in what was printed:\n%s", line, r.printed)
+		for deadline := time.Now().Add(time.Minute); ; {
+			missing := r.missing(text)
+			if missing == "" {
+				return
+			}
+			if r.looking == "" || time.Now().After(deadline) {
+				r.t.Errorf("%q is not in what was printed:\n%s", missing, r.printed)
+				return
+			}
+			r.printed = ""
+			for line := range strings.Lines(r.looking) {
+				r.shell(line)
 			}
 		}
-	case "lua", "toml":
+	case "lua", "toml", "conf":
 		r.save(text)
 	case "go":
 		if !strings.Contains(readFile(r.t, filepath.Join(repository, "examples/hosts/minimal/main.go")), text) {
@@ -71,6 +93,37 @@ func (r *reader) read(language, text string) {
 	default:
 		r.t.Errorf("a block in %q, which nobody follows:\n%s", language, text)
 	}
+}
+
+// lookingLines returns the commands after those that change something: what follows from
+// the change may take a moment to be seen.
+func lookingLines(commands string) string {
+	lines := slices.Collect(strings.Lines(commands))
+	for i := len(lines); i > 0; i-- {
+		if !looks.MatchString(lines[i-1]) {
+			return strings.Join(lines[i:], "")
+		}
+	}
+	return commands
+}
+
+// missing returns a line of a text that was not printed; empty: all were.
+func (r *reader) missing(text string) string {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "…" && !strings.Contains(r.printed, line) {
+			return line
+		}
+	}
+	return ""
+}
+
+// here puts the directory in the place of the one in the pages, and the program in that of its service.
+func (r *reader) here(text string) string {
+	text = strings.ReplaceAll(text, "/srv/fwx", r.dir)
+	if r.gateway != nil {
+		text = strings.ReplaceAll(text, "systemctl reload fwx", "kill -HUP "+strconv.Itoa(r.gateway.process.Process.Pid))
+	}
+	return text
 }
 
 // save saves a file, and has it looked at: a test is run, the others are checked.
@@ -82,8 +135,9 @@ func (r *reader) save(text string) {
 		return
 	}
 	name := m[1]
-	write(r.t, filepath.Join(r.dir, name), text)
+	write(r.t, filepath.Join(r.dir, name), r.here(text))
 	switch {
+	case strings.HasSuffix(name, ".conf"): // of another program
 	case strings.HasSuffix(name, "_test.lua"):
 		r.run("fwx test " + name)
 	case strings.HasSuffix(name, ".toml"):
@@ -116,6 +170,7 @@ func (r *reader) run(command string) {
 
 func (r *reader) shell(command string) {
 	r.t.Helper()
+	command = r.here(command)
 	if r.gateway != nil {
 		command = strings.ReplaceAll(command, "127.0.0.1:8080", r.gateway.address)
 		if strings.Contains(r.gateway.logged(), "msg=admin") {

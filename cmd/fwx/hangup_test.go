@@ -3,6 +3,8 @@
 package main
 
 import (
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -74,5 +76,56 @@ func TestHangUp(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Logf("log:\n%s", g.logged())
+	}
+}
+
+// TestHangUpLog rotates a script's log by SIGHUP: with a configuration that stays as it is,
+// with a script that has changed, and with a configuration that is refused.
+func TestHangUpLog(t *testing.T) {
+	g := start(t, newDirectory(t, "watch   = true", "watch = false"))
+	const name = "var/audit.jsonl"
+	served := 0
+	serve := func() {
+		t.Helper()
+		if !g.downloads(1000) {
+			t.Fatal("no download")
+		}
+		served++
+	}
+	for i, prepare := range []func(){
+		func() {},
+		func() {
+			write(t, g.path("examples/lua/audit.lua"), "\n"+readFile(t, g.path("examples/lua/audit.lua")))
+		},
+		func() {
+			write(t, g.path("config.toml"), strings.Replace(readFile(t, g.path("config.toml")), "servers", "sevrers", 1))
+		},
+	} {
+		serve()
+		prepare()
+		old := name + "." + strconv.Itoa(i)
+		g.awaitLines(name, 1)
+		if err := os.Rename(g.path(name), g.path(old)); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.process.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		fwxtest.Eventually(t, time.Minute, "there is a new log", func() bool {
+			serve()
+			text, err := os.ReadFile(g.path(name))
+			return err == nil && len(text) > 0
+		})
+	}
+	g.stop()
+	lines := g.lines(name)
+	for i := range 3 {
+		lines = append(lines, g.lines(name+"."+strconv.Itoa(i))...)
+	}
+	if len(lines) != served {
+		t.Errorf("%d lines for %d connections", len(lines), served)
+	}
+	for _, line := range lines {
+		parseAudit(t, line)
 	}
 }

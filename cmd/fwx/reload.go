@@ -36,6 +36,7 @@ func (r *reloader) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-r.asked:
+			r.fw.Reopen() // whatever becomes of the configuration
 			r.look()
 			r.refused = ""
 			r.reload(ctx)

@@ -16,6 +16,7 @@ type Appender struct {
 	home *Worker // opened the file first, and writes it
 	path string
 	key  laneKey
+	info os.FileInfo // of the file, when it was opened
 
 	// Used on the home worker only.
 	file   *Handle
@@ -44,7 +45,15 @@ type Appender struct {
 func (w *Worker) OpenAppender(o *Overlapped, root *Root, name string, perm os.FileMode) error {
 	return w.runBlocking(o, opOpenAppender, folderLane(root, name), func() (any, error) {
 		a := &Appender{port: w.port, home: w, path: root.join(name), file: &Handle{}}
-		return a, w.openFile(&a.file.descriptor, root, name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, perm)
+		err := w.openFile(&a.file.descriptor, root, name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, perm)
+		if err != nil {
+			return nil, err
+		}
+		if a.info, err = statOpen(a.file.fd); err != nil {
+			w.port.pool.close(a.file.lane, a.file.fd)
+			return nil, err
+		}
+		return a, nil
 	})
 }
 
@@ -82,6 +91,16 @@ func (w *Worker) shareAppender(opened *Appender) (*Appender, error) {
 
 // Path returns the path of the file.
 func (a *Appender) Path() string { return a.path }
+
+// Info tells what was opened, for SameFile.
+func (a *Appender) Info() os.FileInfo { return a.info }
+
+// Err returns the error that the last write has met with; nil if it has succeeded.
+func (a *Appender) Err() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.err
+}
 
 // Append appends a record. With room in the queue it copies the record there
 // and returns true; o is not used. Otherwise it returns false: o is in flight,

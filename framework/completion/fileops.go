@@ -24,13 +24,19 @@ func (h *Handle) Truncate(o *Overlapped, size int64) error {
 // Stat starts to find out what is open; TakeValue is the os.FileInfo, whose Name
 // means nothing.
 func (h *Handle) Stat(o *Overlapped) error {
-	return h.onPool(o, func(fd int) (any, error) {
-		if m := memory.Of(fd); m != nil {
-			return m.Stat()
-		}
-		return statFile(fd)
-	})
+	return h.onPool(o, func(fd int) (any, error) { return statOpen(fd) })
 }
+
+// statOpen finds out what is open.
+func statOpen(fd int) (os.FileInfo, error) {
+	if m := memory.Of(fd); m != nil {
+		return m.Stat()
+	}
+	return statFile(fd)
+}
+
+// SameFile reports whether two infos are of the same file, whatever its name was.
+func SameFile(a, b os.FileInfo) bool { return os.SameFile(a, b) || memory.SameFile(a, b) }
 
 // onPool does an operation on the descriptor on a thread of the pool. The
 // descriptor stays open until it has completed.

@@ -596,9 +596,9 @@ function histogram:observe(value) end
 local firewall = {}
 
 ---Waits. Opens a file and hooks it. Access and modes are those of `fwx.file.open`; in mode `"a"`
----each write goes to the end of the file, past the queue of `file:append`. Closed with its
----connection as a file is; one that the script has lost stays open until the connection or the
----filter ends.
+---each write goes to the end of the file, past the queue of `file:append`, and a file that was
+---renamed is [opened anew](docs/reference/lua.md#appending). Closed with its connection as a file
+---is; one that the script has lost stays open until the connection or the filter ends.
 ---@param path string
 ---@param mode? "r"|"r+"|"w"|"w+"|"a"
 ---@return fwx.handle?

@@ -253,9 +253,19 @@ type info struct {
 	size     int64
 	folder   bool
 	modified time.Time
+	node     *node
 }
 
-func (n *node) info(name string) info { return info{filepath.Base(name), n.size, n.folder, n.modified} }
+func (n *node) info(name string) info {
+	return info{filepath.Base(name), n.size, n.folder, n.modified, n}
+}
+
+// SameFile reports whether two infos are of the same file of a System.
+func SameFile(a, b os.FileInfo) bool {
+	one, ok := a.(info)
+	other, both := b.(info)
+	return ok && both && one.node == other.node
+}
 
 func (i info) Name() string       { return i.name }
 func (i info) Size() int64        { return i.size }
