@@ -30,7 +30,7 @@ type logFile struct {
 // logName is a name that files in mode "a" were opened by. It is watched.
 type logName struct {
 	state *state
-	key   string // in state.logNames
+	key   string            // in state.logNames
 	watch *completion.Watch // nil: it does not stand
 	err   error             // why
 	logs  map[*logFile]struct{}

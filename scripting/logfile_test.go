@@ -107,7 +107,7 @@ func TestRotation(t *testing.T) {
 						})
 					}
 					writers.Wait()
-					var want []string
+					want := make([]string, 0, clients*records)
 					for i := range clients {
 						for n := range records {
 							want = append(want, fmt.Sprintf("record %d of client %d\n", n, i))
