@@ -68,10 +68,13 @@ func (fw *Firewall) Reload(ctx context.Context, config Config) error {
 // Reopen has all filters look whether the files that they keep open, such as logs, have
 // been renamed or removed, and open them anew: also those of generations that have been
 // replaced and still have connections. It is what a program does upon SIGHUP, besides
-// Reload. Each filter does so in its own time.
-func (fw *Firewall) Reopen() {
-	fw.mu.Lock()
-	defer fw.mu.Unlock()
+// Reload. Each filter does so in its own time. It returns ErrBadContext where Reload does,
+// for the same reason.
+func (fw *Firewall) Reopen() error {
+	if err := fw.turn.take(fw.Port()); err != nil {
+		return err
+	}
+	defer fw.turn.give()
 	told := make(map[*instance]bool)
 	for _, g := range fw.generations {
 		for _, f := range g.filters {
@@ -81,6 +84,7 @@ func (fw *Firewall) Reopen() {
 			}
 		}
 	}
+	return nil
 }
 
 // retire lets a generation that has been replaced end with its last connection.

@@ -36,7 +36,7 @@ func (r *reloader) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-r.asked:
-			r.fw.Reopen() // whatever becomes of the configuration
+			_ = r.fw.Reopen() // whatever becomes of the configuration; only a filter itself is refused it
 			r.look()
 			r.refused = ""
 			r.reload(ctx)
