@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -45,9 +45,31 @@ func (p part) text(key, value string) {
 	}
 }
 
+// duration reports a time that is not positive; 0 means the fallback. In a file the key is left
+// out for that: whoever writes a zero means something else by it, none at all or no bound.
 func (p part) duration(key string, value *time.Duration, fallback time.Duration) {
-	if *value < 0 {
+	switch {
+	case *value < 0:
 		p.errorf(key, "wants a positive duration, not %v", *value)
+	case *value == 0 && p.table.Has(key) && fallback > 0 && given[string](p, key):
+		p.errorf(key, `0s could mean no time or no limit: leave the key out for %v, write "1ms" for hardly any time, or "8760h" for hardly a limit`, fallback)
+	}
+	if *value <= 0 {
+		*value = fallback
+	}
+}
+
+// size reports a size that is not within bounds; 0 means the fallback, and cannot be written
+// in a file.
+func (p part) size(key string, value *strict.Size, least, most, fallback strict.Size) {
+	switch n := *value; {
+	case n == 0 && !(p.table.Has(key) && (given[int64](p, key) || given[string](p, key))):
+	case n == 0 && fallback == 0:
+		p.errorf(key, "0 could mean nothing at all or no bound: leave the key out for no bound, or write a size of at least %d", int64(least))
+	case n < least && most == math.MaxInt64:
+		p.errorf(key, "wants a size of at least %d, not %d", int64(least), int64(n))
+	case n < least || n > most:
+		p.errorf(key, "wants a number from %d to %d, not %d", int64(least), int64(most), int64(n))
 	}
 	if *value <= 0 {
 		*value = fallback
@@ -96,9 +118,10 @@ func (c *Config) check(mistakes *strict.Errors) {
 		l := &c.Listeners[i]
 		p := part{mistakes, l.Table, fmt.Sprintf("listener %q", l.Name)}
 		listeners.add(p, "listener", l.Name)
-		checkListener(p, l, upstreams, filters)
+		c.checkListener(p, l, upstreams, filters)
 		c.checkSpoken(mistakes, l)
 	}
+	c.checkPlaces(mistakes)
 }
 
 // checkSpoken reports what the upstreams of a listener with protocol "http" offer by
@@ -144,14 +167,14 @@ func (c *Config) checkAdmin(p part) {
 	if c.Admin.Listen == "" {
 		return
 	}
-	address, err := completion.ParseAddress(c.Admin.Listen)
+	address, err := c.address(c.Admin.Listen)
 	switch {
 	case err != nil:
 		p.errorf("listen", "%v", err)
 	case !address.IsUnix() && !address.Addr().IsLoopback() && !c.Admin.AllowRemote:
 		p.errorf("listen", "%q can be reached by other machines, and whoever reaches it may look at everything; allow_remote = true allows that", c.Admin.Listen)
 	default:
-		c.Admin.Listen = c.locate(address).String()
+		c.Admin.Listen = address.String()
 	}
 }
 
@@ -188,25 +211,24 @@ func (c *Config) checkServer(server string) error {
 		}
 		return nil
 	}
-	if a, err := completion.ParseAddress(server); err == nil && a.IsUnix() {
-		return nil
+	if strings.HasPrefix(server, unixPrefix) {
+		_, err := c.address(server)
+		return err
 	}
 	_, _, err := splitServer(server)
 	return err
 }
 
-func checkListener(p part, l *ListenerConfig, upstreams, filters names) {
+func (c *Config) checkListener(p part, l *ListenerConfig, upstreams, filters names) {
 	p.text("listen", l.Listen)
-	if _, err := completion.ParseAddress(l.Listen); err != nil && l.Listen != "" {
-		p.errorf("listen", "%v", err)
+	if l.Listen != "" {
+		if _, err := c.address(l.Listen); err != nil {
+			p.errorf("listen", "%v", err)
+		}
 	}
-	if l.Protocol == "" {
-		l.Protocol = protocolTCP
-	}
-	if known := []string{protocolTCP, protocolHTTP}; !slices.Contains(known, l.Protocol) {
-		p.errorf("protocol", "%v", &UnknownNameError{What: "protocol", Name: l.Protocol, Known: known})
-	}
+	p.oneOf("protocol", &l.Protocol, "protocol", []string{protocolTCP, protocolHTTP})
 	checkHTTP(p, l, upstreams)
+	c.checkSpool(p, l)
 	p.text("upstream", l.Upstream)
 	if l.Upstream != "" && !upstreams[l.Upstream] {
 		p.errorf("upstream", "there is no upstream %q%s", l.Upstream, strict.Suggest(l.Upstream, sortedKeys(upstreams)))
@@ -228,15 +250,6 @@ func checkListener(p part, l *ListenerConfig, upstreams, filters names) {
 			l.TLS.checkHTTP(part{p.mistakes, settings.Table, p.title + ": tls"})
 		}
 	}
-}
-
-// locate returns an address with the path of a unix socket made to start from
-// the directory of the configuration.
-func (c *Config) locate(a completion.Address) completion.Address {
-	if a.IsUnix() && a.Path[0] != '@' && !filepath.IsAbs(a.Path) {
-		a.Path = filepath.Join(c.Dir, a.Path)
-	}
-	return a
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -2,9 +2,9 @@ package framework
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"fwx/framework/strict"
@@ -51,6 +51,8 @@ type HTTPConfig struct {
 	// Spool is where bodies wait that are too long for memory.
 	Spool SpoolConfig `toml:"spool"`
 
+	Table strict.Table `toml:"."`
+
 	limits http1.Limits
 }
 
@@ -60,7 +62,7 @@ func (h *HTTPConfig) withoutTable() *HTTPConfig {
 		return nil
 	}
 	c := *h
-	c.Spool.Table = strict.Table{}
+	c.Table, c.Spool.Table = strict.Table{}, strict.Table{}
 	return &c
 }
 
@@ -134,89 +136,38 @@ func checkHTTP(p part, l *ListenerConfig, upstreams names) {
 		h = *l.HTTP // the caller's stay as they are
 	}
 	l.HTTP = &h
-	h.check(p)
+	h.check(part{p.mistakes, h.Table, p.title + ": http"})
 	l.Routes = slices.Clone(l.Routes)
 	for i := range l.Routes {
 		r := &l.Routes[i]
-		r.check(part{p.mistakes, r.Table, fmt.Sprintf("%s: route %d", p.title, i+1)}, upstreams)
+		rp := part{p.mistakes, r.Table, fmt.Sprintf("%s: route %d", p.title, i+1)}
+		r.check(rp, upstreams)
+		r.checkReached(rp, l.Routes[:i])
 	}
 }
 
 func (h *HTTPConfig) check(p part) {
-	p.duration("http.header_timeout", &h.HeaderTimeout, defaultHeaderTimeout)
-	p.duration("http.body_timeout", &h.BodyTimeout, defaultBodyTimeout)
-	p.duration("http.response_timeout", &h.ResponseTimeout, defaultResponseTimeout)
-	p.duration("http.keep_alive", &h.KeepAlive, defaultKeepAlive)
-	p.count("http.body_rate", h.BodyRate, maxCount)
-	if h.BodyRate == 0 {
-		h.BodyRate = defaultBodyRate
-	}
+	p.duration("header_timeout", &h.HeaderTimeout, defaultHeaderTimeout)
+	p.duration("body_timeout", &h.BodyTimeout, defaultBodyTimeout)
+	p.duration("response_timeout", &h.ResponseTimeout, defaultResponseTimeout)
+	p.duration("keep_alive", &h.KeepAlive, defaultKeepAlive)
+	p.number("body_rate", &h.BodyRate, maxCount, defaultBodyRate)
 	h.limits = http1.DefaultLimits
-	bound := func(key string, n, most int64, into *int) {
-		const least = 64
-		switch {
-		case n == 0:
-		case n < least || n > most:
-			p.errorf(key, "wants a number from %d to %d, not %d", least, most, n)
-		default:
-			*into = int(n)
-		}
-	}
-	bound("http.max_request_line", int64(h.MaxRequestLine), 1<<20, &h.limits.Line)
-	bound("http.max_header", int64(h.MaxHeader), 1<<20, &h.limits.Head)
-	message := defaultMaxMessage
-	bound("http.max_message", int64(h.MaxMessage), 64<<20, &message)
-	h.MaxMessage = strict.Size(message)
-	if h.MaxDecoded == 0 {
-		h.MaxDecoded = defaultMaxDecoded
-	}
-	h.Spool.check(part{p.mistakes, h.Spool.Table, p.title + ": http.spool"})
-	p.count("http.max_fields", h.MaxFields, 10_000)
-	if h.MaxFields > 0 {
-		h.limits.Fields = h.MaxFields
-	}
-	known := []string{ForwardedReplace, ForwardedAppend, ForwardedOff}
-	if h.Forwarded == "" {
-		h.Forwarded = ForwardedReplace
-	}
-	if !slices.Contains(known, h.Forwarded) {
-		p.errorf("http.forwarded", "%v", &UnknownNameError{What: "way with forwarded fields", Name: h.Forwarded, Known: known})
-	}
+	p.number("max_fields", &h.MaxFields, 10_000, h.limits.Fields)
+	h.limits.Fields = h.MaxFields
+	const head = 1 << 20
+	p.size("max_request_line", &h.MaxRequestLine, minLimit, head, strict.Size(h.limits.Line))
+	p.size("max_header", &h.MaxHeader, minLimit, head, strict.Size(h.limits.Head))
+	h.limits.Line, h.limits.Head = int(h.MaxRequestLine), int(h.MaxHeader)
+	p.size("max_message", &h.MaxMessage, minLimit, 64<<20, defaultMaxMessage)
+	p.size("max_decoded", &h.MaxDecoded, 1, math.MaxInt64, defaultMaxDecoded)
+	p.size("max_body", &h.MaxBody, 1, math.MaxInt64, 0)
+	h.Spool.check(part{p.mistakes, h.Spool.Table, p.title + ".spool"})
+	p.oneOf("forwarded", &h.Forwarded, "way with forwarded fields", []string{ForwardedReplace, ForwardedAppend, ForwardedOff})
 }
 
-func (r *RouteConfig) check(p part, upstreams names) {
-	if r.Path != "" && r.Path[0] != '/' {
-		p.errorf("path", "%q: a path begins with /", r.Path)
-	}
-	if strings.ContainsAny(r.Host, ":/ ") || strings.Contains(strings.TrimPrefix(r.Host, "*."), "*") {
-		p.errorf("host", "%q: wants a host without a port, or *. and a domain", r.Host)
-	}
-	for i, m := range r.Methods {
-		if !http1.ValidName(m) {
-			p.errorf(fmt.Sprintf("methods[%d]", i), "%q is no method", m)
-		}
-	}
-	if r.Upstream != "" && !upstreams[r.Upstream] {
-		p.errorf("upstream", "there is no upstream %q%s", r.Upstream, strict.Suggest(r.Upstream, sortedKeys(upstreams)))
-	}
-	if r.Redirect != "" && !http1.ValidValue(r.Redirect) {
-		p.errorf("redirect", "has a control character")
-	}
-	answers := r.Status != 0 || r.Body != ""
-	switch {
-	case r.Upstream != "" && (r.Redirect != "" || answers):
-		p.errorf("upstream", "a route goes to an upstream, or redirects, or answers: not more than one of them")
-	case r.Redirect != "" && (r.Body != "" || r.Status != 0 && r.Status/100 != 3):
-		p.errorf("redirect", "a redirection has a status from 300 to 399 and no body")
-	case r.Redirect == "" && r.Status != 0 && (r.Status < 200 || r.Status > 599):
-		p.errorf("status", "wants a number from 200 to 599, not %d", r.Status)
-	}
-	if !http1.ValidValue(r.Type) {
-		p.errorf("type", "has a control character")
-	}
-	r.Request.check(p, "request_fields")
-	r.Response.check(p, "response_fields")
-}
+// minLimit is the least that bounds of heads and messages can be.
+const minLimit = 64
 
 // reservedFields are those that the gateway writes itself.
 var reservedFields = []string{"Connection", "Content-Length", "Transfer-Encoding", "Host", "Upgrade", "Keep-Alive", "Te"}

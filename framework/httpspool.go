@@ -2,6 +2,7 @@ package framework
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -29,18 +30,21 @@ const (
 )
 
 func (c *SpoolConfig) check(p part) {
-	bound := func(key string, n *strict.Size, fallback strict.Size) {
-		if *n < 0 || *n == 0 && p.table.Has(key) {
-			p.errorf(key, "wants a size of at least 1, not %d", *n)
-		}
-		if *n <= 0 {
-			*n = fallback
-		}
-	}
-	bound("max_body", &c.MaxBody, defaultSpoolBody)
-	bound("max_total", &c.MaxTotal, max(defaultSpoolTotal, c.MaxBody))
+	p.size("max_body", &c.MaxBody, 1, math.MaxInt64, defaultSpoolBody)
+	p.size("max_total", &c.MaxTotal, 1, math.MaxInt64, max(defaultSpoolTotal, c.MaxBody))
 	if c.MaxTotal < c.MaxBody {
 		p.errorf("max_total", "wants at least the %d bytes of max_body, not %d", c.MaxBody, c.MaxTotal)
+	}
+}
+
+// checkSpool reports a spool that cannot be made because something else has its name.
+func (c *Config) checkSpool(p part, l *ListenerConfig) {
+	if l.HTTP == nil || l.HTTP.Spool.Dir == "" {
+		return
+	}
+	dir := c.path(l.HTTP.Spool.Dir)
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		part{p.mistakes, l.HTTP.Spool.Table, p.title + ": http.spool"}.errorf("dir", "%s is not a directory", dir)
 	}
 }
 

@@ -438,8 +438,12 @@ func TestHTTPSpoolConfig(t *testing.T) {
 	check(t, os.WriteFile(file, nil, 0o600))
 	config := httpConfig("auto", "127.0.0.1:1")
 	config.Listeners[0].HTTP.Spool.Dir = file
+	if _, err := New(config, nil); err == nil || !strings.Contains(err.Error(), `listener "in": http.spool: dir: `+file+" is not a directory") {
+		t.Errorf("a file as the directory: %v", err)
+	}
+	config.Listeners[0].HTTP.Spool.Dir = filepath.Join(file, "spool")
 	g := newGateway(t, config)
 	if err := g.Start(t.Context()); err == nil || !strings.Contains(err.Error(), `listener "in": http.spool.dir: `) {
-		t.Errorf("a file as the directory: %v", err)
+		t.Errorf("a directory in a file: %v", err)
 	}
 }

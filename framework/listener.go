@@ -42,8 +42,7 @@ type listener struct {
 
 // wanted returns the address that the configuration gives.
 func (l *listener) wanted() (completion.Address, error) {
-	address, err := completion.ParseAddress(l.config.Listen)
-	return l.generation.config.locate(address), err
+	return l.generation.config.address(l.config.Listen)
 }
 
 // open binds the address, on a worker.

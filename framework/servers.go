@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strconv"
 	"strings"
 
 	"fwx/framework/balance"
@@ -14,8 +13,10 @@ import (
 	"fwx/framework/wire/http1"
 )
 
-// builtinPrefix names a server inside the program.
-const builtinPrefix = "builtin:"
+const (
+	builtinPrefix = "builtin:" // names a server inside the program
+	unixPrefix    = "unix:"    // a path
+)
 
 // What UpstreamConfig.Hash is, or begins with.
 const (
@@ -93,11 +94,11 @@ func splitServer(server string) (host string, port uint16, err error) {
 	if err != nil || host == "" {
 		return "", 0, errors.New("wants host:port, [ipv6]:port, unix:/path or builtin:name")
 	}
-	n, err := strconv.ParseUint(text, 10, 16)
-	if err != nil || n == 0 {
-		return "", 0, fmt.Errorf("port %q: wants a number from 1 to 65535", text)
+	if err := completion.CheckHost(host); err != nil {
+		return "", 0, err
 	}
-	return host, uint16(n), nil
+	port, err = completion.ParsePort(text)
+	return host, port, err
 }
 
 func (c *Config) checkServers(p part, u *UpstreamConfig) {
@@ -181,7 +182,7 @@ func isVisible(text string) bool {
 // oneOf reports a value that is not one of those known; an empty one means the first.
 func (p part) oneOf(key string, value *string, what string, known []string) {
 	switch {
-	case *value == "":
+	case *value == "" && !(p.table.Has(key) && given[string](p, key)):
 		*value = known[0]
 	case !slices.Contains(known, *value):
 		p.errorf(key, "%v", &UnknownNameError{What: what, Name: *value, Known: known})

@@ -174,6 +174,9 @@ func newFromTable(config framework.FilterConfig, settings any) (framework.Filter
 	if t.Breaker == 0 {
 		t.Breaker = -1 // never; in Settings it means the default
 	}
+	if errs := t.zeros(config); len(errs) > 0 {
+		return nil, placed(config, errs)
+	}
 	f, errs := newFilter(Settings{
 		Name: config.Name, Script: t.Script, OnError: t.OnError, Allow: t.Allow,
 		Budget: t.Budget, EventBudget: t.EventBudget, Memory: int64(t.Memory),
@@ -183,11 +186,35 @@ func newFromTable(config framework.FilterConfig, settings any) (framework.Filter
 	if len(errs) == 0 {
 		return f, nil
 	}
+	return nil, placed(config, errs)
+}
+
+// zeros reports what is written as zero and would mean the default.
+func (t *tableSettings) zeros(config framework.FilterConfig) (errs []*settingError) {
+	for _, s := range []struct {
+		key      string
+		zero     bool
+		fallback any
+	}{
+		{"budget", t.Budget == 0, DefaultBudget},
+		{"event_budget", t.EventBudget == 0, DefaultEventBudget},
+		{"memory", t.Memory == 0, strict.Size(DefaultMemory)},
+		{"breaker_pause", t.BreakerPause == 0, DefaultBreakerPause},
+	} {
+		if s.zero && config.Table.Has(s.key) {
+			errs = append(errs, &settingError{s.key, fmt.Errorf("wants more than 0; leave the key out for %v", s.fallback)})
+		}
+	}
+	return errs
+}
+
+// placed returns mistakes with where they stand in the file.
+func placed(config framework.FilterConfig, errs []*settingError) error {
 	var mistakes strict.Errors
 	for _, e := range errs {
 		mistakes.Add(config.Errorf(e.key, "%v", e.err))
 	}
-	return nil, mistakes.Err()
+	return mistakes.Err()
 }
 
 // New makes a filter from a script. It compiles the script and checks the

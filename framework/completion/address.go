@@ -32,6 +32,46 @@ func ParseAddress(s string) (Address, error) {
 	return Address{AddrPort: ap}, nil
 }
 
+// Check reports an address that no socket can have: a path that is longer than the system
+// takes, or that has a NUL.
+func (a Address) Check() error {
+	switch most := maxPath; {
+	case strings.ContainsRune(a.Path, 0):
+		return fmt.Errorf("address %q: a path has no NUL", a)
+	case len(a.Path) > most:
+		return fmt.Errorf("address %q: the path has %d bytes, and that of a unix socket has %d at most: use a shorter directory", a, len(a.Path), most)
+	}
+	return nil
+}
+
+// CheckHost reports what is neither an IP address nor the name of a host, which consists of
+// letters, digits, hyphens and underscores between its dots.
+func CheckHost(host string) error {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return nil
+	}
+	const longest, longestLabel = 253, 63
+	good := len(host) <= longest+1
+	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
+		good = good && label != "" && len(label) <= longestLabel && !strings.ContainsFunc(label, func(r rune) bool {
+			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+		})
+	}
+	if !good {
+		return fmt.Errorf("%q is neither the name of a host nor an IP address", host)
+	}
+	return nil
+}
+
+// ParsePort parses a port that can be connected to.
+func ParsePort(text string) (uint16, error) {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("port %q: wants a number from 1 to 65535", text)
+	}
+	return uint16(n), nil
+}
+
 // IsUnix reports whether a is the path of a unix socket.
 func (a Address) IsUnix() bool { return a.Path != "" }
 

@@ -48,6 +48,9 @@ func MemoryKind() Kind {
 			if !ok {
 				return nil, fmt.Errorf("settings of type %T", settings)
 			}
+			if s.MaxSize == 0 { // it was written so
+				return nil, &KeyError{"max_size", fmt.Errorf("wants at least %v, not 0; leave the key out for %v", strict.Size(minMaxSize), strict.Size(defaultMaxSize))}
+			}
 			return NewMemory(*s)
 		},
 	}

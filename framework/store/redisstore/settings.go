@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"fwx/framework/completion"
 	"fwx/framework/store"
 )
 
@@ -47,6 +48,9 @@ func Kind() store.Kind {
 			if !ok {
 				return nil, fmt.Errorf("settings of type %T", settings)
 			}
+			if s.Timeout == 0 { // it was written so
+				return nil, &store.KeyError{Key: "timeout", Err: fmt.Errorf("wants more than 0; leave the key out for %v", defaultTimeout)}
+			}
 			return New(*s, dir, logger)
 		},
 	}
@@ -58,11 +62,21 @@ func (s *Settings) endpoint(dir string) (network, address string, err error) {
 		if path == "" {
 			return "", "", &store.KeyError{Key: "address", Err: errors.New("the path of the unix socket is missing")}
 		}
-		return "unix", beneath(dir, path), nil
+		path = beneath(dir, path)
+		if err := (completion.Address{Path: path}).Check(); err != nil {
+			return "", "", &store.KeyError{Key: "address", Err: err}
+		}
+		return "unix", path, nil
 	}
 	host, port, err := net.SplitHostPort(s.Address)
-	if err != nil || host == "" || port == "" {
+	if err != nil || host == "" {
 		return "", "", &store.KeyError{Key: "address", Err: fmt.Errorf("%q: wants host:port, [ipv6]:port or unix:/path", s.Address)}
+	}
+	if _, err = completion.ParsePort(port); err == nil {
+		err = completion.CheckHost(host)
+	}
+	if err != nil {
+		return "", "", &store.KeyError{Key: "address", Err: fmt.Errorf("%q: %w", s.Address, err)}
 	}
 	return "tcp", s.Address, nil
 }

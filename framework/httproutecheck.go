@@ -1,0 +1,168 @@
+package framework
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"fwx/framework/completion"
+	"fwx/framework/strict"
+	"fwx/framework/wire/http1"
+)
+
+func (r *RouteConfig) check(p part, upstreams names) {
+	r.checkCondition(p)
+	if r.Upstream != "" && !upstreams[r.Upstream] {
+		p.errorf("upstream", "there is no upstream %q%s", r.Upstream, strict.Suggest(r.Upstream, sortedKeys(upstreams)))
+	}
+	if r.Redirect != "" && !http1.ValidValue(r.Redirect) {
+		p.errorf("redirect", "has a control character")
+	}
+	answers := r.Status != 0 || r.Body != ""
+	switch {
+	case r.Upstream != "" && (r.Redirect != "" || answers):
+		p.errorf("upstream", "a route goes to an upstream, or redirects, or answers: not more than one of them")
+	case r.Redirect != "" && (r.Body != "" || r.Status != 0 && r.Status/100 != 3):
+		p.errorf("redirect", "a redirection has a status from 300 to 399 and no body")
+	case r.Redirect == "" && (r.Status != 0 || p.table.Has("status") && given[int64](p, "status")) && (r.Status < 200 || r.Status > 599):
+		p.errorf("status", "wants a number from 200 to 599, not %d", r.Status)
+	case p.table.Has("body") && given[string](p, "body") && !answers:
+		p.errorf("body", "is empty, and so the route does not answer: write status = 200 for an empty answer")
+	}
+	if !http1.ValidValue(r.Type) {
+		p.errorf("type", "has a control character")
+	}
+	r.Request.check(p, "request_fields")
+	r.Response.check(p, "response_fields")
+}
+
+// checkCondition reports conditions that no request fits.
+func (r *RouteConfig) checkCondition(p part) {
+	for key, value := range map[string]string{"host": r.Host, "path": r.Path, "redirect": r.Redirect, "upstream": r.Upstream} {
+		if value == "" && p.table.Has(key) && given[string](p, key) {
+			p.errorf(key, "must not be empty: leave the key out")
+		}
+	}
+	if r.Path != "" {
+		checkRoutePath(p, r.Path)
+	}
+	if r.Host != "" {
+		checkRouteHost(p, r.Host)
+	}
+	if len(r.Methods) == 0 && p.table.Has("methods") && given[[]any](p, "methods") {
+		p.errorf("methods", "fits no method: leave the key out for all")
+	}
+	for i, m := range r.Methods {
+		key, upper := fmt.Sprintf("methods[%d]", i), strings.ToUpper(m)
+		switch {
+		case !http1.ValidName(m):
+			p.errorf(key, "%q is no method", m)
+		case m != upper && slices.Contains(knownMethods, upper):
+			p.errorf(key, "%q fits no request, since the case of a method counts: write %q", m, upper)
+		case m == http.MethodConnect:
+			p.errorf(key, "%q fits no request: the gateway answers it with 501 itself", m)
+		}
+	}
+}
+
+// knownMethods are the methods of RFC 9110 and RFC 5789.
+var knownMethods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace,
+	http.MethodPatch,
+}
+
+// checkRoutePath reports a path that the clean path of no request begins with.
+func checkRoutePath(p part, path string) {
+	plain, query, hasQuery := strings.Cut(path, "?")
+	switch clean := cleanPrefix(plain); {
+	case path[0] != '/':
+		p.errorf("path", "%q: a path begins with /", path)
+	case hasQuery:
+		p.errorf("path", "%q fits no request, since the query %q is not looked at: write %q", path, "?"+query, clean)
+	case clean != path:
+		p.errorf("path", "%q fits no request: routes compare the path after %%-encoding, dots and empty segments have been resolved; write %q", path, clean)
+	}
+}
+
+// cleanPrefix returns what the clean paths begin with that are meant by the beginning of a path.
+// Its last segment may go on: "/." is what "/.git" begins with.
+func cleanPrefix(path string) string {
+	decoded := make([]byte, 0, len(path)+1)
+	for i := 0; i < len(path); i++ {
+		b := path[i]
+		if b == '%' && i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2]) {
+			b = unhex(path[i+1])<<4 | unhex(path[i+2])
+			i += 2
+		}
+		decoded = append(decoded, b)
+	}
+	const more = "x"
+	return string(bytes.TrimSuffix(resolveDots(append(decoded, more...)), []byte(more)))
+}
+
+func isHex(b byte) bool { return b >= '0' && b <= '9' || b|0x20 >= 'a' && b|0x20 <= 'f' }
+
+// checkRouteHost reports a host that no request has in the form that routes compare: without
+// a port, and an address of IPv6 in brackets.
+func checkRouteHost(p part, host string) {
+	name := strings.TrimPrefix(host, "*.")
+	bare := strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
+	if a, err := netip.ParseAddr(bare); err == nil && a.Is6() {
+		if want := "[" + a.String() + "]"; !strings.EqualFold(host, want) {
+			p.errorf("host", "%q fits no request: an address of IPv6 is written %q", host, want)
+		}
+		return
+	}
+	switch withoutDot, dot := strings.CutSuffix(name, "."); {
+	case strings.Contains(name, "*"):
+		p.errorf("host", "%q: a * stands at the beginning only, before a dot and a domain", host)
+	case strings.ContainsAny(name, ":/"):
+		p.errorf("host", "%q: wants a host without a port, or *. and a domain", host)
+	case completion.CheckHost(name) != nil:
+		p.errorf("host", "%v", completion.CheckHost(name))
+	case dot:
+		p.errorf("host", "%q: write it without the dot at its end: %q; requests with and without one fit it", host, strings.TrimSuffix(host, name)+withoutDot)
+	}
+}
+
+// checkReached reports a route that no request comes to, because it fits one before.
+func (r *RouteConfig) checkReached(p part, before []RouteConfig) {
+	left := slices.Clone(r.Methods)
+	for i := range before {
+		b := &before[i]
+		if !b.coversHost(r) || !strings.HasPrefix(r.Path, b.Path) {
+			continue
+		}
+		left = slices.DeleteFunc(left, func(m string) bool { return slices.Contains(b.Methods, m) })
+		if len(b.Methods) == 0 || len(r.Methods) > 0 && len(left) == 0 {
+			p.errorf("", "no request comes to this route: whatever fits it fits route %d before it%s; put it before that one", i+1, b.at())
+			return
+		}
+	}
+}
+
+// at tells where a route stands in its file.
+func (r *RouteConfig) at() string {
+	if r.Table.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf(", in line %d", r.Table.Errorf("", "").Line)
+}
+
+// coversHost reports whether every host that fits another route fits this one.
+func (r *RouteConfig) coversHost(other *RouteConfig) bool {
+	host, of := strings.ToLower(r.Host), strings.ToLower(other.Host)
+	suffix, isSuffix := strings.CutPrefix(host, "*")
+	of = strings.TrimPrefix(of, "*")
+	switch {
+	case host == "":
+		return true
+	case isSuffix:
+		return len(of) >= len(suffix) && strings.HasSuffix(of, suffix)
+	default:
+		return strings.ToLower(other.Host) == host
+	}
+}
