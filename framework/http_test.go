@@ -633,7 +633,7 @@ func TestHTTPExpectContinueOfGateway(t *testing.T) {
 		for _, held := range []bool{false, true} {
 			f := spooling(1000, func(*Exchange, *Spool) Verdict { return Pass })
 			f.request = func(x *Exchange) Verdict {
-				x.WholeBody(Upstream, 1000, overflow)
+				check(t, x.WholeBody(Upstream, 1000, overflow))
 				if held {
 					return later(x, Upstream, Pass)
 				}

@@ -98,14 +98,14 @@ var ErrPartial = errors.New("a part of a coded body cannot be decoded")
 // a response that has begun is broken off.
 //
 // It does nothing for a body without a coding. The error is coding.ErrUnknown for a coding
-// that is not known, ErrPartial, or ErrBadContext; then all stays as it is.
+// that is not known, ErrPartial, or one that wraps ErrBadContext; then all stays as it is.
 func (x *Exchange) DecodeBody(dir Direction) error {
-	b, header, held := &x.requestBody, &x.request.Header, x.requestState == requestHeld
-	if dir == Downstream {
-		b, header, held = &x.responseBody, &x.response.Header, x.responseState == responseHeld
+	if err := x.may(callDecode, dir); err != nil {
+		return err
 	}
-	if !held || x.over {
-		return ErrBadContext
+	b, header := &x.requestBody, &x.request.Header
+	if dir == Downstream {
+		b, header = &x.responseBody, &x.response.Header
 	}
 	codings, err := x.h.c.listener.generation.config.Codings.Parse(fieldValues(header, "content-encoding")...)
 	switch {

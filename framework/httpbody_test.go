@@ -34,7 +34,7 @@ func decoding(held bool, limit int) HTTPFilter {
 			return Deny(err.Error())
 		}
 		if limit > 0 {
-			x.WholeBody(dir, limit, OverflowRefuse)
+			return passIfDone(x.WholeBody(dir, limit, OverflowRefuse))
 		}
 		return Pass
 	}

@@ -3,7 +3,6 @@ package framework
 import (
 	"fmt"
 	"math"
-	"net/http"
 	"slices"
 	"time"
 
@@ -169,15 +168,12 @@ func (h *HTTPConfig) check(p part) {
 // minLimit is the least that bounds of heads and messages can be.
 const minLimit = 64
 
-// reservedFields are those that the gateway writes itself.
-var reservedFields = []string{"Connection", "Content-Length", "Transfer-Encoding", "Host", "Upgrade", "Keep-Alive", "Te"}
-
 func (f *FieldsConfig) check(p part, key string) {
 	name := func(where, n string) {
 		switch {
 		case !http1.ValidName(n):
 			p.errorf(key+"."+where, "%q is no name of a field", n)
-		case slices.Contains(reservedFields, http.CanonicalHeaderKey(n)):
+		case http1.Reserved(n):
 			p.errorf(key+"."+where, "%q is a field that the gateway writes itself", n)
 		}
 	}

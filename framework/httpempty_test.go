@@ -42,9 +42,9 @@ func TestHTTPFilterEmptyBodies(t *testing.T) {
 						}
 						switch ask {
 						case "whole":
-							x.WholeBody(dir, 64, OverflowRefuse)
+							check(t, x.WholeBody(dir, 64, OverflowRefuse))
 						case "spool":
-							x.WholeBody(dir, 64, OverflowSpool)
+							check(t, x.WholeBody(dir, 64, OverflowSpool))
 						}
 						return give(x, dir, Pass)
 					}
@@ -115,7 +115,7 @@ func TestHTTPFilterEndsInTurn(t *testing.T) {
 						return testHTTPBodies{&testHTTP{
 							request: func(x *Exchange) Verdict {
 								if limit > 0 {
-									x.WholeBody(Upstream, limit, OverflowRefuse)
+									check(t, x.WholeBody(Upstream, limit, OverflowRefuse))
 								}
 								return Pass
 							},

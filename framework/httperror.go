@@ -137,6 +137,7 @@ func (x *Exchange) sendAnswer(length int64) {
 // settleRequest is for a request that is answered in the server's place. What is left of
 // its body is not waited for: the connection ends behind the answer.
 func (x *Exchange) settleRequest() {
+	x.committed = true
 	if x.requestBody.Done() && x.requestState > requestHead {
 		x.requestState = requestComplete
 	} else {

@@ -38,11 +38,12 @@ type progress struct {
 	over    bool
 
 	requestState requestState
+	committed    bool // the request's head has gone on, or never will: it stays as it is
 	route        *route
-	upstream     *upstream
-	server       *httpServer // nil: there is none, or not any more
-	address      completion.Address
-	place        *balance.Server   // has a place for the exchange; nil: none has
+	upstream     *upstream         // that the request goes to; nil: that is not known yet
+	server       *httpServer       // nil: there is none, or not any more
+	target       serverKey         // the server that was chosen last, which connections are made to
+	place        *balance.Server   // has a place for the exchange at it; nil: none has
 	tried        []*balance.Server // in vain
 	retries      int               // how often the request has been sent again
 	lastErr      error             // why there was no server, or what the last one has failed with
@@ -155,6 +156,7 @@ func (x *Exchange) complete() {
 
 // forward sends the request on its way, after the filters.
 func (x *Exchange) forward() {
+	x.committed = true
 	l := x.h.c.listener
 	x.route = l.route(x)
 	if x.route != nil {
@@ -184,15 +186,14 @@ func (x *Exchange) forward() {
 func (x *Exchange) connect() {
 	h := x.h
 	for x.choose() {
-		key := serverKey{x.upstream, x.address}
-		if s := x.unused(key); s != nil {
+		if s := x.unused(); s != nil {
 			x.server, s.x = s, x
 			h.c.listener.httpServers[1].Add(h.w.worker.Index(), 1)
 			x.sendHead()
 			return
 		}
 		h.c.listener.httpServers[0].Add(h.w.worker.Index(), 1)
-		err := h.w.dial(x, key)
+		err := h.w.dial(x, x.target)
 		if err == nil {
 			h.await(waitConnect)
 			return
@@ -210,7 +211,7 @@ func (x *Exchange) connect() {
 }
 
 func (x *Exchange) unreachable() string {
-	return fmt.Sprintf("upstream %q: no server answers, the last one being %s: %v", x.upstream.config.Name, x.address, x.lastErr)
+	return fmt.Sprintf("upstream %q: no server answers, the last one being %s: %v", x.upstream.config.Name, x.target.address, x.lastErr)
 }
 
 // choose takes a place at a server, unless the exchange has one; false if there is none.
@@ -228,7 +229,7 @@ func (x *Exchange) choose() bool {
 		}
 		return false
 	}
-	x.place, x.address = place, place.Address()
+	x.place, x.target = place, serverKey{x.upstream, place.Address()}
 	return true
 }
 
@@ -260,11 +261,11 @@ func (x *Exchange) release() {
 
 // unused takes an idle connection to a server, but none to send a request again: it may
 // have ended, too.
-func (x *Exchange) unused(key serverKey) *httpServer {
+func (x *Exchange) unused() *httpServer {
 	if x.retries > 0 {
 		return nil
 	}
-	return x.h.w.unused(key)
+	return x.h.w.unused(x.target)
 }
 
 var errConnectTimeout = errors.New("no answer in time")
@@ -338,10 +339,10 @@ func (x *Exchange) host() string {
 	switch host := x.request.Host(); {
 	case len(host) > 0: // of the target
 		return string(host)
-	case x.address.IsUnix():
+	case x.target.address.IsUnix():
 		return "localhost"
 	default:
-		return x.address.String()
+		return x.target.address.String()
 	}
 }
 
@@ -460,7 +461,7 @@ func (x *Exchange) serverEnded(err error) {
 		return
 	}
 	x.place.Report(err)
-	x.fail(502, fmt.Sprintf("%s: %v", x.address, err))
+	x.fail(502, fmt.Sprintf("%s: %v", x.target.address, err))
 }
 
 var errNoAnswer = errors.New("the server closed the connection without an answer")
@@ -584,8 +585,8 @@ func (x *Exchange) account() {
 		slog.String("path", string(x.request.Path())), slog.Int("status", x.status), slog.Int64("bytes_up", x.bytesUp), slog.Int64("bytes_down", x.bytesDown),
 		slog.Duration("took", took),
 	}
-	if x.address != (completion.Address{}) {
-		attrs = append(attrs, slog.String("server", x.address.String()))
+	if x.target.address != (completion.Address{}) {
+		attrs = append(attrs, slog.String("server", x.target.address.String()))
 	}
 	if x.reason != "" {
 		attrs = append(attrs, slog.String("reason", x.reason))

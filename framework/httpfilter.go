@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"fwx/framework/completion"
-	"fwx/framework/wire/http1"
 	"fwx/framework/wire/websocket"
 )
 
@@ -223,12 +222,16 @@ func (w *whole) gather(content []byte) bool {
 	return true
 }
 
-// WholeBody asks, in Request or Response, for the body to be gathered up to a limit of
-// bytes and given to the filters in one chunk; what is longer is dealt with as overflow
-// says. Upstream is the request's body, Downstream the response's. What the filter makes
-// of it is sent with a Content-Length. When several filters ask, the largest limit holds,
-// and the strictest way: to refuse, then to spool.
-func (x *Exchange) WholeBody(dir Direction, limit int, overflow Overflow) {
+// WholeBody asks, in Request or Response, for the body of that message to be gathered up
+// to a limit of bytes and given to the filters in one chunk; what is longer is dealt with
+// as overflow says. Upstream is the request's body, Downstream the response's. What the
+// filter makes of it is sent with a Content-Length. When several filters ask, the largest
+// limit holds, and the strictest way: to refuse, then to spool. Anywhere else it returns
+// an error that wraps ErrBadContext.
+func (x *Exchange) WholeBody(dir Direction, limit int, overflow Overflow) error {
+	if err := x.may(callWhole, dir); err != nil {
+		return err
+	}
 	w := &x.upWhole
 	if dir == Downstream {
 		w = &x.downWhole
@@ -237,16 +240,13 @@ func (x *Exchange) WholeBody(dir Direction, limit int, overflow Overflow) {
 		overflow = OverflowRefuse
 	}
 	if overflow != OverflowRefuse {
-		a := &x.up
-		if x.responseState > responseHead {
-			a = &x.down
-		}
-		w.askers = append(w.askers, asker{link: x.link(a), spool: overflow == OverflowSpool})
+		w.askers = append(w.askers, asker{link: x.link(x.asking(dir)), spool: overflow == OverflowSpool})
 	}
 	if w.limit > 0 {
 		overflow = overflow.over(w.overflow)
 	}
 	w.limit, w.overflow = max(w.limit, limit), overflow
+	return nil
 }
 
 // filterRequest asks the filters about the request, and then forwards it.
@@ -370,8 +370,9 @@ func (x *Exchange) hold(a *asking) {
 }
 
 // Resume gives the verdict that a filter deferred by Hold: on the request or its body if
-// the direction is Upstream, otherwise on the response or its body. When nothing is held
-// it is ErrBadContext, and when the exchange is over meanwhile ErrTerminating.
+// the direction is Upstream, otherwise on the response or its body. It returns
+// ErrBadContext when nothing is held and for another Hold, and ErrTerminating when the
+// exchange is over meanwhile.
 func (x *Exchange) Resume(dir Direction, v Verdict) error {
 	a := x.asking(dir)
 	if !a.held || v.kind == verdictHold {
@@ -523,7 +524,7 @@ func (a *asking) advance(told bool) {
 // answered answers by a filter's Answer.
 func (x *Exchange) answered(an *answer, filter string) {
 	switch {
-	case x.begun():
+	case x.may(callAnswer, Downstream) != nil:
 		an.dispose()
 		x.fail(500, "filter "+filter+": the response has begun")
 	case an.status < 200 || an.status > 599 || !validFields(an.fields):
@@ -559,6 +560,7 @@ func (x *Exchange) passRequest() {
 	switch w := &x.upWhole; {
 	case x.requestBody.Done() && x.changesRequestBody(): // the filters are told, and may make one
 		w.limit = max(w.limit, 1)
+		x.requestState = requestBody
 		x.endRequestBody()
 	case w.full() && !x.requestBody.Done():
 		x.awaitWhole()
@@ -689,41 +691,15 @@ func (x *Exchange) Serial() uint64 { return x.serial }
 // Connection returns the client's connection.
 func (x *Exchange) Connection() *Connection { return x.h.c }
 
-// Request returns the head of the request. It may be changed in HTTPFilter.Request.
-func (x *Exchange) Request() *http1.Request { return &x.request }
-
-// Response returns the head of the response; nil before it has come. It may be changed in
-// ResponseFilter.Response.
-func (x *Exchange) Response() *http1.Response {
-	if x.responseState == responseHead {
-		return nil
-	}
-	return &x.response
-}
-
-// Trailer returns the trailer fields of the body in a direction; nil before all of it has
-// come. They may be changed when the filter is given the end of the body, and go on behind
-// one that is sent in chunks: not behind one that was gathered, which has a length.
-func (x *Exchange) Trailer(dir Direction) *http1.Header {
-	b, begun := &x.requestBody, true
-	if dir == Downstream {
-		b, begun = &x.responseBody, x.responseState > responseHead
-	}
-	if !begun || !b.Done() {
-		return nil
-	}
-	return b.Trailer()
-}
-
 // Over reports whether the exchange is over.
 func (x *Exchange) Over() bool { return x.over }
 
 // Server returns the server's address; the zero Address before one is chosen.
 func (x *Exchange) Server() string {
-	if x.address == (completion.Address{}) {
+	if x.target.address == (completion.Address{}) {
 		return ""
 	}
-	return x.address.String()
+	return x.target.address.String()
 }
 
 // Upstream returns the name of the upstream that the request goes to; empty before that
@@ -735,9 +711,13 @@ func (x *Exchange) Upstream() string {
 	return x.upstream.config.Name
 }
 
-// SetUpstream sends the request to an upstream, whatever its route says. In
-// HTTPFilter.Request.
+// SetUpstream sends the request to an upstream, whatever its route says. It returns an
+// error that wraps ErrBadContext when the request has gone on, and an UnknownNameError
+// for a name that is not configured.
 func (x *Exchange) SetUpstream(name string) error {
+	if err := x.may(callRoute, Upstream); err != nil {
+		return err
+	}
 	g := x.h.c.listener.generation
 	i := g.config.upstream(name)
 	if i < 0 {

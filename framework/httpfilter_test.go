@@ -69,6 +69,14 @@ func attaching(filters ...HTTPFilter) *testFilter {
 	}}
 }
 
+// passIfDone is the verdict of a filter that lets pass what it was told, unless it has failed.
+func passIfDone(err error) Verdict {
+	if err != nil {
+		return Fail(err.Error())
+	}
+	return Pass
+}
+
 // later is a verdict that is given after a Hold.
 func later(x *Exchange, dir Direction, v Verdict) Verdict {
 	_ = x.Connection().Worker().Post(func() { _ = x.Resume(dir, v) }) // its end is part of the test
@@ -101,19 +109,12 @@ func TestHTTPFilterHeads(t *testing.T) {
 					}
 					return v
 				}
-				r.SetMethod("PUT")
-				r.SetPath("/changed")
-				r.SetHost("other.example")
-				r.Set("X-One", "1")
-				if err := x.SetUpstream("other"); err != nil {
-					return Fail(err.Error())
-				}
+				check(t, errors.Join(r.SetMethod("PUT"), r.SetPath("/changed"), r.SetHost("other.example"), r.Set("X-One", "1"), x.SetUpstream("other")))
 				return verdict(x, Upstream)
 			},
 			response: func(x *Exchange) Verdict {
-				x.Response().SetStatus(203)
-				x.Response().Add("X-Two", "2")
-				x.Response().Remove("Date")
+				p := x.Response()
+				check(t, errors.Join(p.SetStatus(203), p.Add("X-Two", "2"), p.Remove("Date")))
 				return verdict(x, Downstream)
 			},
 		}
@@ -157,8 +158,8 @@ func TestHTTPFilterBodies(t *testing.T) {
 				}
 				f := &testHTTP{requestBody: change(Upstream), responseBody: change(Downstream)}
 				if whole {
-					f.request = func(x *Exchange) Verdict { x.WholeBody(Upstream, 1<<20, OverflowRefuse); return Pass }
-					f.response = func(x *Exchange) Verdict { x.WholeBody(Downstream, 1<<20, OverflowRefuse); return Pass }
+					f.request = func(x *Exchange) Verdict { return passIfDone(x.WholeBody(Upstream, 1<<20, OverflowRefuse)) }
+					f.response = func(x *Exchange) Verdict { return passIfDone(x.WholeBody(Downstream, 1<<20, OverflowRefuse)) }
 				}
 				g := startHTTP(t, httpServerOf(t, mirror), nil, attaching(testHTTPBodies{f}))
 				client, url := g.httpClient(t)
@@ -190,8 +191,7 @@ func TestHTTPFilterOverflow(t *testing.T) {
 	var overflow Overflow
 	f := &testHTTP{
 		request: func(x *Exchange) Verdict {
-			x.WholeBody(Upstream, 10, overflow)
-			return Pass
+			return passIfDone(x.WholeBody(Upstream, 10, overflow))
 		},
 		requestBody: func(*Exchange, []byte) Verdict { return Deny("it has been seen") },
 	}
@@ -215,7 +215,7 @@ func wholly(dir Direction, limit int, overflow Overflow) testHTTPBodies {
 	ask := func(at Direction) func(x *Exchange) Verdict {
 		return func(x *Exchange) Verdict {
 			if at == dir {
-				x.WholeBody(dir, limit, overflow)
+				return passIfDone(x.WholeBody(dir, limit, overflow))
 			}
 			return Pass
 		}

@@ -231,7 +231,7 @@ func (x *Exchange) violated(dir Direction, err error) {
 	}
 	sender := "the client"
 	if dir == Downstream {
-		sender = x.address.String()
+		sender = x.target.address.String()
 	}
 	x.closeSocket(code, "", fmt.Sprintf("%s: a message that is refused: %v", sender, err))
 }

@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -160,4 +161,52 @@ func TestHTTPPooledConnectionEnds(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A request that is sent again to the server that was chosen for it goes there in the way
+// of that server's upstream, whatever upstream has been named meanwhile, and so does what
+// its connection is used for next.
+func TestHTTPRetryStaysInItsUpstream(t *testing.T) {
+	var x *Exchange // of the worker
+	f := &testHTTP{request: func(y *Exchange) Verdict { x = y; return Pass }}
+	m := newMachine(t)
+	plain, secured := m.server(nil), m.server(nil)
+	m.start(func(c *Config) {
+		c.Filters = []FilterConfig{{Name: "a", Filter: attaching(f)}}
+		c.Listeners[0].Filters = []string{"a"}
+		c.Upstreams[0].Servers = []string{plain.address}
+		c.Upstreams = append(c.Upstreams, UpstreamConfig{Name: "secured", Servers: []string{secured.address}, TLS: &UpstreamTLS{InsecureSkipVerify: true}})
+	})
+	c := m.client()
+	if got := statusOf(m.ask(c, getRequest)); got != "200" { // its connection is used again
+		t.Fatal(got)
+	}
+	plain.manual = true
+	c.say(getRequest)
+	m.settle()
+	var late error
+	m.wait(func() error {
+		return m.Port().Workers()[0].Call(func() {
+			late = x.SetUpstream("secured")
+			x.upstream = x.h.c.listener.generation.upstreams[1] // as if it had been possible
+		})
+	})
+	if !errors.Is(late, ErrBadContext) {
+		t.Errorf("SetUpstream of a request that has gone on: %v", late)
+	}
+	plain.manual = false
+	plain.conns[0].ended().Close()
+	m.settle()
+	if got := statusOf(c.heard()); got != "200" || len(plain.conns) != 2 || len(secured.conns) != 0 {
+		t.Errorf("status %q; %d and %d connections", got, len(plain.conns), len(secured.conns))
+	}
+	m.wait(func() error {
+		return m.Port().Workers()[0].Call(func() {
+			for key, idle := range m.live[0].http.idle {
+				if len(idle) > 0 && (key.upstream.config.Name != "out" || key.address.String() != plain.address) {
+					t.Errorf("a connection to %s waits for upstream %q", key.address, key.upstream.config.Name)
+				}
+			}
+		})
+	})
 }

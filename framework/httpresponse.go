@@ -50,7 +50,7 @@ func (x *Exchange) receiveHead() bool {
 	case err != nil:
 		x.place.Report(err)
 		x.dropServer()
-		x.fail(502, fmt.Sprintf("%s: a malformed answer: %v", x.address, err))
+		x.fail(502, fmt.Sprintf("%s: a malformed answer: %v", x.target.address, err))
 		return false
 	case !done:
 		return true
@@ -78,7 +78,7 @@ func (x *Exchange) receiveHead() bool {
 func (x *Exchange) passInterim() {
 	if x.interims++; x.interims > maxInterims {
 		x.place.Report(errInterims)
-		x.fail(502, x.address.String()+": "+errInterims.Error())
+		x.fail(502, x.target.address.String()+": "+errInterims.Error())
 		return
 	}
 	if x.request.Minor() > 0 {
@@ -144,7 +144,7 @@ func (x *Exchange) receiveBody() bool {
 	s.rest = s.rest[n:]
 	if err != nil {
 		x.countUndecodable(err)
-		x.broken(fmt.Sprintf("%s: a malformed answer: %v", x.address, err))
+		x.broken(fmt.Sprintf("%s: a malformed answer: %v", x.target.address, err))
 		return false
 	}
 	if h.wait == waitServer {
@@ -202,7 +202,7 @@ func (x *Exchange) endResponse() {
 	}
 	if s := x.server; s != nil {
 		if len(s.rest) > 0 {
-			h.c.fw.logger.Warn("a server has sent more than its answer", "upstream", x.upstream.config.Name, "server", x.address.String(),
+			h.c.fw.logger.Warn("a server has sent more than its answer", "upstream", x.upstream.config.Name, "server", x.target.address.String(),
 				"id", string(x.id[:]), "bytes", len(s.rest))
 		}
 		again := x.requestState == requestComplete && !x.deaf && x.response.KeepAlive() && x.responseBody.Body.Done()

@@ -30,8 +30,7 @@ func (f testSpool) SpooledBody(x *Exchange, body *Spool) Verdict { return f.spoo
 // spooling is a filter that asks for bodies of more than limit bytes on the disk.
 func spooling(limit int, spooled func(x *Exchange, body *Spool) Verdict) testSpool {
 	return testSpool{testHTTPBodies{&testHTTP{request: func(x *Exchange) Verdict {
-		x.WholeBody(Upstream, limit, OverflowSpool)
-		return Pass
+		return passIfDone(x.WholeBody(Upstream, limit, OverflowSpool))
 	}}}, spooled}
 }
 
@@ -235,7 +234,7 @@ func TestHTTPSpoolLimits(t *testing.T) {
 		}
 	})
 	t.Run("a filter that refuses", func(t *testing.T) {
-		refusing := &testHTTP{request: func(x *Exchange) Verdict { x.WholeBody(Upstream, 500, OverflowRefuse); return Pass }}
+		refusing := &testHTTP{request: func(x *Exchange) Verdict { return passIfDone(x.WholeBody(Upstream, 500, OverflowRefuse)) }}
 		g := startSpool(t, "auto", nil, spooling(1000, pass), testHTTPBodies{refusing})
 		if p, _ := ask(t, g.dial(t), post(2000)); p.StatusCode != 413 {
 			t.Error(p.Status)

@@ -2,6 +2,7 @@ package framework
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,8 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"fwx/framework/wire/http1"
 )
 
 // tally is what has arrived of a message: how it was framed, its body and its trailers.
@@ -21,13 +20,13 @@ func tally(body io.Reader, transferEncoding []string, trailer *http.Header) stri
 
 // trailing is a filter that changes the trailers of both directions when it is given the
 // end of a body, and looks whether they are there before.
-func trailing(t *testing.T, held, whole bool, change func(h *http1.Header)) HTTPFilter {
+func trailing(t *testing.T, held, whole bool, change func(h Fields)) HTTPFilter {
 	t.Helper()
 	begin := func(x *Exchange, dir Direction) Verdict {
 		if whole {
-			x.WholeBody(dir, 100, OverflowRefuse)
+			check(t, x.WholeBody(dir, 100, OverflowRefuse))
 		}
-		if x.Trailer(dir) != nil || x.Trailer(Downstream) != nil {
+		if x.Trailer(dir).Len() > 0 || x.Trailer(Downstream).Len() > 0 {
 			t.Error("there are trailers before the body has come")
 		}
 		return Pass
@@ -60,32 +59,31 @@ func TestHTTPFilterTrailers(t *testing.T) {
 		chunks = "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nCheck: 1\r\nGone: 2\r\nKept: 3\r\nCHECK: 4\r\ngone: 5\r\n\r\n"
 		length = "Content-Length: 3\r\n\r\nabc"
 	)
-	all := func(h *http1.Header) {
-		h.Set("check", "changed")
-		h.Remove("gone")
-		h.Add("Added", "1")
-		h.Add("Added", "2")
+	all := func(h Fields) {
+		check(t, errors.Join(h.Set("check", "changed"), h.Remove("gone"), h.Add("Added", "1"), h.Add("Added", "2")))
 	}
 	for _, test := range []struct {
 		name, message string
 		whole         bool
-		change        func(h *http1.Header)
+		change        func(h Fields)
 		want          string
 	}{
-		{"none of them", chunks, false, func(*http1.Header) {}, "true abc map[Check:[1 4] Gone:[2 5] Kept:[3]] <nil>"},
+		{"none of them", chunks, false, func(Fields) {}, "true abc map[Check:[1 4] Gone:[2 5] Kept:[3]] <nil>"},
 		{"all kinds of changes", chunks, false, all, "true abc map[Added:[1 2] Check:[changed] Kept:[3]] <nil>"},
-		{"one is set that was not there", chunks, false, func(h *http1.Header) { h.Set("New", "x") }, "true abc map[Check:[1 4] Gone:[2 5] Kept:[3] New:[x]] <nil>"},
-		{"all are removed", chunks, false, func(h *http1.Header) {
+		{"one is set that was not there", chunks, false, func(h Fields) { check(t, h.Set("New", "x")) }, "true abc map[Check:[1 4] Gone:[2 5] Kept:[3] New:[x]] <nil>"},
+		{"all are removed", chunks, false, func(h Fields) {
 			for h.Len() > 0 {
-				h.Remove(string(h.Name(0)))
+				check(t, h.Remove(string(h.Name(0))))
 			}
 		}, "true abc map[] <nil>"},
 		{"behind a body with a length", length, false, all, "true abc map[Added:[1 2] Check:[changed]] <nil>"},
-		{"of a body that is gathered", chunks, true, func(h *http1.Header) {
+		{"of a body that is gathered", chunks, true, func(h Fields) {
 			if string(h.Get("kept")) != "3" {
 				t.Error("the trailers of a body that was gathered are not there")
 			}
-			all(h)
+			if err := h.Set("check", "changed"); !errors.Is(err, ErrBadContext) {
+				t.Errorf("trailers that are not sent can be changed: %v", err)
+			}
 		}, "false abc map[] <nil>"},
 	} {
 		for _, held := range []bool{false, true} {
@@ -120,7 +118,7 @@ func TestHTTPFilterTrailers(t *testing.T) {
 
 // A client of HTTP/1.0 is sent no trailers, since it is sent no chunks.
 func TestHTTPFilterTrailersOldClient(t *testing.T) {
-	g := startHTTP(t, httpServerOf(t, mirror), nil, attaching(trailing(t, false, false, func(h *http1.Header) { h.Set("Sum", "x") })))
+	g := startHTTP(t, httpServerOf(t, mirror), nil, attaching(trailing(t, false, false, func(h Fields) { check(t, h.Set("Sum", "x")) })))
 	got := g.say(t, "POST /?chunked&size=3 HTTP/1.0\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
 	if !strings.HasSuffix(got, "\r\n\r\n"+string(random(3))) {
 		t.Errorf("%q", got)

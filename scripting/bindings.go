@@ -257,3 +257,11 @@ func giveDone(L *lua.LState, err error) int {
 	}
 	return give(L, lua.LTrue)
 }
+
+// raise raises an error, if there is one; otherwise it returns nothing to the script.
+func raise(L *lua.LState, err error) int {
+	if err != nil {
+		L.RaiseError("%s", err.Error())
+	}
+	return 0
+}

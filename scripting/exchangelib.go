@@ -1,6 +1,7 @@
 package scripting
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -31,15 +32,15 @@ var requestFields = []binding{
 	},
 	{
 		"method", messageField(func(x *framework.Exchange) lua.LValue { return lua.LString(x.Request().Method()) }), "string",
-		"The method. Can be set in `on_request`.",
+		"The method. Can be set [until the request goes on](#when-what-is-possible).",
 	},
 	{
 		"path", messageField(func(x *framework.Exchange) lua.LValue { return lua.LString(x.Request().Path()) }), "string",
-		"Path and query, as they were sent. Can be set in `on_request`.",
+		"Path and query, as they were sent. Can be set [until the request goes on](#when-what-is-possible).",
 	},
 	{
 		"host", messageField(func(x *framework.Exchange) lua.LValue { return lua.LString(x.Request().Host()) }), "string",
-		"The host that the request is for, with its port if one was sent. Can be set in `on_request`.",
+		"The host that the request is for, with its port if one was sent. Can be set [until the request goes on](#when-what-is-possible).",
 	},
 	{
 		"version", messageField(func(x *framework.Exchange) lua.LValue {
@@ -52,7 +53,7 @@ var requestFields = []binding{
 				return lua.LString(name)
 			}
 			return lua.LNil
-		}), "string?", "The upstream that the request goes to; `nil` before that is known. Can be set in `on_request`.",
+		}), "string?", "The upstream that the request goes to; `nil` before that is known. Can be set [until the request goes on](#when-what-is-possible).",
 	},
 	hasBodyField, headersField, trailersField,
 }
@@ -60,7 +61,7 @@ var requestFields = []binding{
 var responseFields = []binding{
 	{
 		"status", messageField(func(x *framework.Exchange) lua.LValue { return lua.LNumber(x.Response().Status()) }), "integer",
-		"The status. Can be set in `on_response`.",
+		"The status. Can be set [until the response goes on](#when-what-is-possible).",
 	},
 	hasBodyField, headersField, trailersField,
 }
@@ -77,7 +78,7 @@ var headersField = binding{"headers", func(s *state, L *lua.LState) int {
 		m.headers = s.object(s.types.headers, &messageHeaders{message: m})
 	}
 	return give(L, m.headers)
-}, "headers", "Its headers, without those that concern only the connection."}
+}, "headers", "Its headers, without those that concern only the connection. They can be changed [until they go on](#when-what-is-possible)."}
 
 var trailersField = binding{"trailers", func(s *state, L *lua.LState) int {
 	m := argMessage(L)
@@ -87,19 +88,20 @@ var trailersField = binding{"trailers", func(s *state, L *lua.LState) int {
 	return give(L, m.trailers)
 }, "headers", "The headers behind a body in chunks. They are there, and can be changed (`trailers:set(name, value)`, `add`, `remove`), when the handler for " +
 	"bodies is given its end, an empty chunk; to change them before is an error. They go on behind a body that is sent on in chunks, as all are that have " +
-	"such a handler. They are lost where a length is sent instead, with a body that was gathered or on the disk, and where the client speaks HTTP/1.0."}
+	"such a handler. They are lost where a length is sent instead, with a body that was gathered, of which they cannot be changed, or on the disk, and " +
+	"where the client speaks HTTP/1.0."}
 
 var messageMethods = []binding{
 	{
 		"whole_body", wholeBody, "(limit: integer, overflow?: \"refuse\"|\"pass\"|\"spool\")",
-		"In `on_request` or `on_response`: gathers the body of that message, up to a number of bytes, and gives it to the handler " +
+		"In `on_request` or `on_response`, elsewhere it is an error: gathers the body of that message, up to a number of bytes, and gives it to the handler " +
 			"for bodies in one chunk. One that is longer is refused with 413 (a response with 502), or passes unseen. " +
 			"With `\"spool\"` that of a request goes [to the disk](http.md#bodies-on-the-disk), and the handler is given a `spooled` once, " +
 			"instead of chunks; a string that it returns is sent instead.",
 	},
 	{
 		"decode_body", decodeBody, "() -> true or fail",
-		"In `on_request` or `on_response`: has the body of that message decoded (`Content-Encoding`: gzip, deflate, br, zstd, also several). " +
+		"In `on_request` or `on_response`, elsewhere it is an error: has the body of that message decoded (`Content-Encoding`: gzip, deflate, br, zstd, also several). " +
 			"Handlers for bodies see what comes out, and that goes on; the headers say so. A body without a coding stays as it is. " +
 			"`\"unknown\"`: a coding that is none of these. `\"error\"`: a part of a body (`Content-Range`).",
 	},
@@ -121,13 +123,16 @@ func wholeBody(_ *state, L *lua.LState) int {
 	default:
 		L.ArgError(3, fmt.Sprintf(`"refuse", "pass" or "spool" expected, got %q`, word))
 	}
-	m.live(L).WholeBody(m.dir, int(limit), overflow)
-	return 0
+	return raise(L, m.live(L).WholeBody(m.dir, int(limit), overflow))
 }
 
 func decodeBody(_ *state, L *lua.LState) int {
 	m := argMessage(L)
-	return giveDone(L, m.live(L).DecodeBody(m.dir))
+	err := m.live(L).DecodeBody(m.dir)
+	if errors.Is(err, framework.ErrBadContext) {
+		return raise(L, err)
+	}
+	return giveDone(L, err)
 }
 
 var requestMeta = []binding{{"__newindex", requestSet, "", ""}}
@@ -137,24 +142,17 @@ var responseMeta = []binding{{"__newindex", responseSet, "", ""}}
 func requestSet(_ *state, L *lua.LState) int {
 	x := argMessage(L).live(L)
 	r, name, value := x.Request(), argString(L, 2), argString(L, 3)
-	ok := true
 	switch name {
 	case "method":
-		ok = r.SetMethod(value)
+		return raise(L, r.SetMethod(value))
 	case "path":
-		ok = r.SetPath(value)
+		return raise(L, r.SetPath(value))
 	case "host":
-		ok = r.SetHost(value)
+		return raise(L, r.SetHost(value))
 	case "upstream":
-		if err := x.SetUpstream(value); err != nil {
-			L.RaiseError("%s", err.Error())
-		}
-	default:
-		L.RaiseError("%s of a request cannot be set", name)
+		return raise(L, x.SetUpstream(value))
 	}
-	if !ok {
-		L.RaiseError("%q is no %s that can be sent", value, name)
-	}
+	L.RaiseError("%s of a request cannot be set", name)
 	return 0
 }
 
@@ -163,8 +161,7 @@ func responseSet(_ *state, L *lua.LState) int {
 	if name != "status" {
 		L.RaiseError("%s of a response cannot be set", name)
 	}
-	p.SetStatus(int(argInteger(L, 3, 200, 599)))
-	return 0
+	return raise(L, p.SetStatus(int(argInteger(L, 3, 200, 599))))
 }
 
 // argReadable checks an argument that is a file to be read.

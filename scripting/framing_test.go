@@ -109,9 +109,9 @@ func TestHTTPMethodsThatCannotBeSet(t *testing.T) {
 		return fwx.respond(200, nil, tostring(ok) .. " " .. req.method .. " " .. tostring(err))
 	end`)
 	for text, want := range map[string]string{
-		"GET / HTTP/1.1\r\nHost: a\r\nX-Sent: CONNECT\r\n\r\n":   `false GET test.lua:2: "CONNECT" is no method that can be sent`,
+		"GET / HTTP/1.1\r\nHost: a\r\nX-Sent: CONNECT\r\n\r\n":   `false GET test.lua:2: method "CONNECT" cannot be sent`,
 		"GET / HTTP/1.1\r\nHost: a\r\nX-Sent: DELETE\r\n\r\n":    "true DELETE nil",
-		"OPTIONS * HTTP/1.1\r\nHost: a\r\nX-Sent: GET\r\n\r\n":   `false OPTIONS test.lua:2: "GET" is no method that can be sent`,
+		"OPTIONS * HTTP/1.1\r\nHost: a\r\nX-Sent: GET\r\n\r\n":   `false OPTIONS test.lua:2: method "GET" cannot be sent`,
 		"OPTIONS / HTTP/1.1\r\nHost: a\r\nX-Sent: PATCH\r\n\r\n": "true PATCH nil",
 	} {
 		if _, body := g.fetch(text); !strings.HasPrefix(strings.ReplaceAll(body, g.dir+"/", ""), want) {

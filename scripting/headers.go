@@ -1,6 +1,7 @@
 package scripting
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"fwx/framework"
 	"fwx/framework/wire/http1"
 	"fwx/scripting/internal/fields"
 )
@@ -18,8 +20,8 @@ type headers interface {
 	values(L *lua.LState, name string) []string
 	// names returns all names, each once and in lower case, in order.
 	names(L *lua.LState) []string
-	// change returns the header to change.
-	change(L *lua.LState) *http1.Header
+	// change returns the fields to change.
+	change(L *lua.LState) framework.Fields
 }
 
 var headersMethods = []binding{
@@ -43,7 +45,7 @@ func argHeaders(L *lua.LState) headers { return argObject[headers](L, 1, "header
 func headersGet(_ *state, L *lua.LState) int {
 	if m, ok := argHeaders(L).(*messageHeaders); ok { // without a list
 		name := argString(L, 2)
-		h := m.header(L)
+		h := m.fields(L)
 		for i := range h.Len() {
 			if sameName(h.Name(i), name) {
 				return give(L, lua.LString(h.Value(i)))
@@ -82,33 +84,32 @@ func headersSet(_ *state, L *lua.LState) int {
 	header, name := argHeaders(L).change(L), argName(L)
 	values := argValues(L, name)
 	if len(values) == 0 {
-		header.Remove(name)
-		return 0
+		return raise(L, header.Remove(name))
 	}
-	header.Set(name, values[0])
+	err := header.Set(name, values[0])
 	for _, value := range values[1:] {
-		header.Add(name, value)
+		err = errors.Join(err, header.Add(name, value))
 	}
-	return 0
+	return raise(L, err)
 }
 
 func headersAdd(_ *state, L *lua.LState) int {
 	header, name := argHeaders(L).change(L), argName(L)
+	var err error
 	for _, value := range argValues(L, name) {
-		header.Add(name, value)
+		err = errors.Join(err, header.Add(name, value))
 	}
-	return 0
+	return raise(L, err)
 }
 
 func headersRemove(_ *state, L *lua.LState) int {
-	argHeaders(L).change(L).Remove(argName(L))
-	return 0
+	return raise(L, argHeaders(L).change(L).Remove(argName(L)))
 }
 
 // messageFields is the rule for headers of messages that the gateway sends.
 func messageFields(L *lua.LState) fields.Rule {
 	return fields.Rule{
-		Reserved: []string{"connection", "content-length", "host", "keep-alive", "te", "transfer-encoding", "upgrade"},
+		Reserved: http1.ReservedFields[:],
 		Why:      "the gateway writes itself",
 		Text:     func(v *lua.LUserData) (string, bool) { return chunkText(L, v) },
 	}
@@ -159,9 +160,9 @@ func (h receivedHeaders) names(*lua.LState) []string {
 	return names
 }
 
-func (h receivedHeaders) change(L *lua.LState) *http1.Header {
+func (h receivedHeaders) change(L *lua.LState) framework.Fields {
 	L.RaiseError("the headers of an answer cannot be changed")
-	return nil
+	return framework.Fields{}
 }
 
 // messageHeaders are those of a request or a response, or its trailers.
@@ -170,24 +171,21 @@ type messageHeaders struct {
 	trailer bool
 }
 
-// header returns what they are just now.
-func (h *messageHeaders) header(L *lua.LState) *http1.Header {
+// fields returns what they are just now.
+func (h *messageHeaders) fields(L *lua.LState) framework.Fields {
 	x := h.message.live(L)
 	switch {
 	case h.trailer:
-		if trailer := x.Trailer(h.message.dir); trailer != nil {
-			return trailer
-		}
-		return new(http1.Header) // they have not come
-	case h.message.dir == 0:
-		return &x.Request().Header
+		return x.Trailer(h.message.dir)
+	case h.message.dir == framework.Upstream:
+		return x.Request().Fields
 	default:
-		return &x.Response().Header
+		return x.Response().Fields
 	}
 }
 
 func (h *messageHeaders) values(L *lua.LState, name string) (list []string) {
-	header := h.header(L)
+	header := h.fields(L)
 	for i := range header.Len() {
 		if sameName(header.Name(i), name) {
 			list = append(list, string(header.Value(i)))
@@ -197,7 +195,7 @@ func (h *messageHeaders) values(L *lua.LState, name string) (list []string) {
 }
 
 func (h *messageHeaders) names(L *lua.LState) (list []string) {
-	header := h.header(L)
+	header := h.fields(L)
 	for i := range header.Len() {
 		list = append(list, strings.ToLower(string(header.Name(i))))
 	}
@@ -205,11 +203,8 @@ func (h *messageHeaders) names(L *lua.LState) (list []string) {
 	return slices.Compact(list)
 }
 
-func (h *messageHeaders) change(L *lua.LState) *http1.Header {
-	if h.trailer && h.message.live(L).Trailer(h.message.dir) == nil {
-		L.RaiseError("trailers can be changed when the handler is given the end of the body")
-	}
-	header := h.header(L)
+func (h *messageHeaders) change(L *lua.LState) framework.Fields {
+	header := h.fields(L)
 	if header.Len() >= fields.DefaultMax {
 		L.RaiseError("a message has at most %d headers", fields.DefaultMax)
 	}

@@ -431,43 +431,47 @@ function headers:remove(name) end
 ---@class fwx.request
 ---The request's id, which is in the log, and in `X-Request-Id` for the client and the server.
 ---@field id string
----The method. Can be set in `on_request`.
+---The method. Can be set [until the request goes on](docs/reference/lua.md#when-what-is-possible).
 ---@field method string
----Path and query, as they were sent. Can be set in `on_request`.
+---Path and query, as they were sent. Can be set [until the request goes
+---on](docs/reference/lua.md#when-what-is-possible).
 ---@field path string
----The host that the request is for, with its port if one was sent. Can be set in `on_request`.
+---The host that the request is for, with its port if one was sent. Can be set [until the request
+---goes on](docs/reference/lua.md#when-what-is-possible).
 ---@field host string
 ---The version of HTTP that the client speaks.
 ---@field version "1.0"|"1.1"
----The upstream that the request goes to; `nil` before that is known. Can be set in `on_request`.
+---The upstream that the request goes to; `nil` before that is known. Can be set [until the request
+---goes on](docs/reference/lua.md#when-what-is-possible).
 ---@field upstream string?
 ---Whether a body comes with it: its headers tell of one, other than of 0 bytes, and for a response
 ---the client is sent one (not with HEAD, nor with the status 204, 205 or 304). Without one the
 ---handler for bodies is given the end alone.
 ---@field has_body boolean
----Its headers, without those that concern only the connection.
+---Its headers, without those that concern only the connection. They can be changed [until they go
+---on](docs/reference/lua.md#when-what-is-possible).
 ---@field headers fwx.headers
 ---The headers behind a body in chunks. They are there, and can be changed (`trailers:set(name,
 ---value)`, `add`, `remove`), when the handler for bodies is given its end, an empty chunk; to
 ---change them before is an error. They go on behind a body that is sent on in chunks, as all are
 ---that have such a handler. They are lost where a length is sent instead, with a body that was
----gathered or on the disk, and where the client speaks HTTP/1.0.
+---gathered, of which they cannot be changed, or on the disk, and where the client speaks HTTP/1.0.
 ---@field trailers fwx.headers
 local request = {}
 
----In `on_request` or `on_response`: gathers the body of that message, up to a number of bytes, and
----gives it to the handler for bodies in one chunk. One that is longer is refused with 413 (a
----response with 502), or passes unseen. With `"spool"` that of a request goes [to the
----disk](http.md#bodies-on-the-disk), and the handler is given a `spooled` once, instead of chunks;
----a string that it returns is sent instead.
+---In `on_request` or `on_response`, elsewhere it is an error: gathers the body of that message, up
+---to a number of bytes, and gives it to the handler for bodies in one chunk. One that is longer is
+---refused with 413 (a response with 502), or passes unseen. With `"spool"` that of a request goes
+---[to the disk](http.md#bodies-on-the-disk), and the handler is given a `spooled` once, instead of
+---chunks; a string that it returns is sent instead.
 ---@param limit integer
 ---@param overflow? "refuse"|"pass"|"spool"
 function request:whole_body(limit, overflow) end
 
----In `on_request` or `on_response`: has the body of that message decoded (`Content-Encoding`: gzip,
----deflate, br, zstd, also several). Handlers for bodies see what comes out, and that goes on; the
----headers say so. A body without a coding stays as it is. `"unknown"`: a coding that is none of
----these. `"error"`: a part of a body (`Content-Range`).
+---In `on_request` or `on_response`, elsewhere it is an error: has the body of that message decoded
+---(`Content-Encoding`: gzip, deflate, br, zstd, also several). Handlers for bodies see what comes
+---out, and that goes on; the headers say so. A body without a coding stays as it is. `"unknown"`: a
+---coding that is none of these. `"error"`: a part of a body (`Content-Range`).
 ---@return true?
 ---@return string? message
 ---@return string? code
@@ -475,35 +479,36 @@ function request:decode_body() end
 
 ---The response to a request, valid as long as that.
 ---@class fwx.response
----The status. Can be set in `on_response`.
+---The status. Can be set [until the response goes on](docs/reference/lua.md#when-what-is-possible).
 ---@field status integer
 ---Whether a body comes with it: its headers tell of one, other than of 0 bytes, and for a response
 ---the client is sent one (not with HEAD, nor with the status 204, 205 or 304). Without one the
 ---handler for bodies is given the end alone.
 ---@field has_body boolean
----Its headers, without those that concern only the connection.
+---Its headers, without those that concern only the connection. They can be changed [until they go
+---on](docs/reference/lua.md#when-what-is-possible).
 ---@field headers fwx.headers
 ---The headers behind a body in chunks. They are there, and can be changed (`trailers:set(name,
 ---value)`, `add`, `remove`), when the handler for bodies is given its end, an empty chunk; to
 ---change them before is an error. They go on behind a body that is sent on in chunks, as all are
 ---that have such a handler. They are lost where a length is sent instead, with a body that was
----gathered or on the disk, and where the client speaks HTTP/1.0.
+---gathered, of which they cannot be changed, or on the disk, and where the client speaks HTTP/1.0.
 ---@field trailers fwx.headers
 local response = {}
 
----In `on_request` or `on_response`: gathers the body of that message, up to a number of bytes, and
----gives it to the handler for bodies in one chunk. One that is longer is refused with 413 (a
----response with 502), or passes unseen. With `"spool"` that of a request goes [to the
----disk](http.md#bodies-on-the-disk), and the handler is given a `spooled` once, instead of chunks;
----a string that it returns is sent instead.
+---In `on_request` or `on_response`, elsewhere it is an error: gathers the body of that message, up
+---to a number of bytes, and gives it to the handler for bodies in one chunk. One that is longer is
+---refused with 413 (a response with 502), or passes unseen. With `"spool"` that of a request goes
+---[to the disk](http.md#bodies-on-the-disk), and the handler is given a `spooled` once, instead of
+---chunks; a string that it returns is sent instead.
 ---@param limit integer
 ---@param overflow? "refuse"|"pass"|"spool"
 function response:whole_body(limit, overflow) end
 
----In `on_request` or `on_response`: has the body of that message decoded (`Content-Encoding`: gzip,
----deflate, br, zstd, also several). Handlers for bodies see what comes out, and that goes on; the
----headers say so. A body without a coding stays as it is. `"unknown"`: a coding that is none of
----these. `"error"`: a part of a body (`Content-Range`).
+---In `on_request` or `on_response`, elsewhere it is an error: has the body of that message decoded
+---(`Content-Encoding`: gzip, deflate, br, zstd, also several). Handlers for bodies see what comes
+---out, and that goes on; the headers say so. A body without a coding stays as it is. `"unknown"`: a
+---coding that is none of these. `"error"`: a part of a body (`Content-Range`).
 ---@return true?
 ---@return string? message
 ---@return string? code

@@ -1,6 +1,10 @@
 package http1
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // Header is the fields of a message, in the order and the case in which they were
 // received, repeated ones included. The zero value has none. What it returns is valid
@@ -184,6 +188,15 @@ func ValidName(name string) bool {
 	}
 	return name != ""
 }
+
+// Reserved reports whether a field of a name says where a message goes or ends, or
+// concerns only its connection, so that nobody sets it but who sends the message.
+func Reserved(name string) bool {
+	return slices.ContainsFunc(ReservedFields[:], func(r string) bool { return strings.EqualFold(r, name) })
+}
+
+// ReservedFields are the names that Reserved knows, in lower case.
+var ReservedFields = [...]string{"connection", "content-length", "host", "keep-alive", "te", "transfer-encoding", "upgrade"}
 
 // ValidValue reports whether a text may be the value of a field.
 func ValidValue(text string) bool { return validValue(text) }

@@ -1,0 +1,220 @@
+package framework
+
+import (
+	"errors"
+	"fmt"
+
+	"fwx/framework/wire/http1"
+)
+
+// ErrUnsendable answers a change of a message by what cannot be sent: a name that is no
+// token, a value with control characters, a field that the gateway writes itself.
+var ErrUnsendable = errors.New("cannot be sent")
+
+// Fields are the fields of a message's head, or its trailer fields, as filters see and
+// change them. There are none before the message has come, and none any more when the
+// exchange has made way for another. What they return is valid until they are changed.
+//
+// Where a change can have no effect since the fields have been sent, it is refused with
+// an error that wraps ErrBadContext; one that cannot be sent is with ErrUnsendable.
+type Fields struct {
+	x      *Exchange
+	serial uint64
+	dir    Direction
+	change call // that changes them
+}
+
+// RequestHead is the head of a request. The zero value must not be used.
+type RequestHead struct{ Fields }
+
+// ResponseHead is the head of a response. The zero value must not be used.
+type ResponseHead struct{ Fields }
+
+// Request returns the head of the request.
+func (x *Exchange) Request() RequestHead {
+	return RequestHead{Fields{x, x.serial, Upstream, callHead}}
+}
+
+// Response returns the head of the response. Its status is 0 before it has come.
+func (x *Exchange) Response() ResponseHead {
+	return ResponseHead{Fields{x, x.serial, Downstream, callHead}}
+}
+
+// Trailer returns the trailer fields of the body in a direction. They are there when all
+// of the body has come, and can be changed when the filter is given its end. They go on
+// with a body that is sent in chunks: not with one that was gathered, which has a length
+// and whose trailer fields cannot be changed.
+func (x *Exchange) Trailer(dir Direction) Fields { return Fields{x, x.serial, dir, callTrailer} }
+
+// What there is of a message that has not come, or is no longer there.
+var (
+	noRequest  http1.Request
+	noResponse http1.Response
+	noFields   http1.Header
+)
+
+// request returns the head as it is.
+func (f Fields) request() *http1.Request {
+	if f.x.serial != f.serial {
+		return &noRequest
+	}
+	return &f.x.request
+}
+
+// response returns the head as it is.
+func (f Fields) response() *http1.Response {
+	if f.x.serial != f.serial || f.x.responseState == responseHead {
+		return &noResponse
+	}
+	return &f.x.response
+}
+
+// trailer returns the trailer fields as they are.
+func (f Fields) trailer() *http1.Header {
+	body, come := &f.x.requestBody, f.x.requestState > requestHead
+	if f.dir == Downstream {
+		body, come = &f.x.responseBody, f.x.responseState > responseHead
+	}
+	if f.x.serial != f.serial || !come || !body.Done() {
+		return &noFields
+	}
+	return body.Trailer()
+}
+
+// header returns the fields as they are.
+func (f Fields) header() *http1.Header {
+	switch {
+	case f.change == callTrailer:
+		return f.trailer()
+	case f.dir == Downstream:
+		return &f.response().Header
+	}
+	return &f.request().Header
+}
+
+// Len returns the number of fields.
+func (f Fields) Len() int { return f.header().Len() }
+
+// Name returns the name of field i as it was received.
+func (f Fields) Name(i int) []byte { return f.header().Name(i) }
+
+// Value returns the value of field i.
+func (f Fields) Value(i int) []byte { return f.header().Value(i) }
+
+// Find returns the index of the first field of a name, in lower case, from index i on; -1
+// if there is none.
+func (f Fields) Find(name string, i int) int { return f.header().Find(name, i) }
+
+// Get returns the value of the first field of a name, in lower case; nil if there is none.
+func (f Fields) Get(name string) []byte { return f.header().Get(name) }
+
+// Append appends all of them as they are sent.
+func (f Fields) Append(dst []byte) []byte { return f.header().Append(dst) }
+
+// Set gives the first field of a name a value and removes the others, or adds one.
+func (f Fields) Set(name, value string) error {
+	err := f.mayBe(name, value)
+	if err == nil {
+		f.header().Set(name, value)
+	}
+	return err
+}
+
+// Add adds a field behind the others.
+func (f Fields) Add(name, value string) error {
+	err := f.mayBe(name, value)
+	if err == nil {
+		f.header().Add(name, value)
+	}
+	return err
+}
+
+// Remove removes all fields of a name.
+func (f Fields) Remove(name string) error {
+	err := f.mayBe(name, "")
+	if err == nil {
+		f.header().Remove(name)
+	}
+	return err
+}
+
+// mayChange returns an error if a change comes too early or too late.
+func (f Fields) mayChange() error {
+	if f.x.serial != f.serial {
+		return calls[f.change].refusal
+	}
+	return f.x.may(f.change, f.dir)
+}
+
+// mayBe returns an error if a field may not be one of them, or not now.
+func (f Fields) mayBe(name, value string) error {
+	if err := f.mayChange(); err != nil {
+		return err
+	}
+	switch {
+	case !http1.ValidName(name):
+		return fmt.Errorf("field name %q %w", name, ErrUnsendable)
+	case http1.Reserved(name):
+		return fmt.Errorf("field %s %w: the gateway writes it itself", name, ErrUnsendable)
+	case f.change == callTrailer && !http1.ValidTrailer([]byte(name)):
+		return fmt.Errorf("field %s %w behind a body", name, ErrUnsendable)
+	case !http1.ValidValue(value):
+		return fmt.Errorf("field %s %w: its value has a control character", name, ErrUnsendable)
+	}
+	return nil
+}
+
+// Method returns the method, in the case in which it was received.
+func (r RequestHead) Method() []byte { return r.request().Method() }
+
+// Is reports whether the method is the given one.
+func (r RequestHead) Is(method string) bool { return r.request().Is(method) }
+
+// Target returns the target as it was received.
+func (r RequestHead) Target() []byte { return r.request().Target() }
+
+// Path returns path and query, or "*".
+func (r RequestHead) Path() []byte { return r.request().Path() }
+
+// Host returns the host that the request is for, with its port if it was given. It is
+// empty if HTTP/1.0 told none.
+func (r RequestHead) Host() []byte { return r.request().Host() }
+
+// Minor returns the minor version of HTTP that the client speaks: 0 or 1.
+func (r RequestHead) Minor() int { return r.request().Minor() }
+
+// SetMethod changes the method.
+func (r RequestHead) SetMethod(method string) error {
+	return r.set("method", method, (*http1.Request).SetMethod)
+}
+
+// SetPath changes path and query.
+func (r RequestHead) SetPath(path string) error { return r.set("path", path, (*http1.Request).SetPath) }
+
+// SetHost changes the host, and the field Host with it.
+func (r RequestHead) SetHost(host string) error { return r.set("host", host, (*http1.Request).SetHost) }
+
+// set changes a part of the request line.
+func (r RequestHead) set(what, value string, set func(*http1.Request, string) bool) error {
+	if err := r.mayChange(); err != nil {
+		return err
+	}
+	if !set(r.request(), value) {
+		return fmt.Errorf("%s %q %w", what, value, ErrUnsendable)
+	}
+	return nil
+}
+
+// Status returns the status; 0 before the response has come.
+func (p ResponseHead) Status() int { return p.response().Status() }
+
+// SetStatus changes the status, to one from 200 to 599.
+func (p ResponseHead) SetStatus(status int) error {
+	if err := p.mayChange(); err != nil {
+		return err
+	}
+	if status > 599 || !p.response().SetStatus(status) {
+		return fmt.Errorf("status %d %w", status, ErrUnsendable)
+	}
+	return nil
+}
