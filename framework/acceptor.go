@@ -131,7 +131,7 @@ func (a *acceptor) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overl
 // listeners have taken the last place meanwhile, it waits.
 func (a *acceptor) hand(accepted completion.Accepted) {
 	l, w := a.listener, a.fw.leastLoaded(a.worker)
-	if !l.generation.count(w) {
+	if !l.count(w) {
 		a.waiting = &accepted
 		return
 	}
@@ -142,7 +142,7 @@ func (a *acceptor) hand(accepted completion.Accepted) {
 	}
 	if err := w.Post(func() { l.admit(c, accepted) }); err != nil {
 		accepted.Discard()
-		l.generation.uncount(w)
+		l.uncount(w)
 	}
 }
 

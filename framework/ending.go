@@ -157,10 +157,10 @@ func (c *Connection) gone() {
 	if p := c.Parent(); p != nil {
 		p.secondaries--
 	}
-	c.fw.sessions.close(c.session, c.listener.generation)
+	c.fw.sessions.close(c.session, c.listener)
 	delete(c.load().connections, c)
 	c.listener.ended[c.outcome].Add(c.worker.Index(), 1)
-	c.listener.generation.uncount(c.worker)
+	c.listener.uncount(c.worker)
 }
 
 // guard calls a filter; a panic in it is logged and ends there.

@@ -85,11 +85,11 @@ func (c *Connection) Expect(e Expectation) (*Expected, error) {
 			return nil, errors.New("expectation: the filter to be told is not attached to the session")
 		}
 	}
-	if !c.listener.generation.count(c.worker) {
+	if !c.listener.count(c.worker) {
 		return nil, ErrTooManyConnections
 	}
 	if err := x.listen(e.Local, e.Timeout); err != nil {
-		c.listener.generation.uncount(c.worker)
+		c.listener.uncount(c.worker)
 		return nil, fmt.Errorf("expectation: %w", err)
 	}
 	c.pending = append(c.pending, x)
@@ -166,7 +166,7 @@ func (x *Expected) Address() netip.AddrPort { return x.socket.Address().AddrPort
 // that has come it has no effect.
 func (x *Expected) Cancel() {
 	if x.close() {
-		x.parent.listener.generation.uncount(x.parent.worker)
+		x.parent.listener.uncount(x.parent.worker)
 	}
 }
 

@@ -168,8 +168,10 @@ func (fw *Firewall) Shutdown(ctx context.Context) error {
 	for _, l := range current.listeners {
 		l.acceptor.close()
 	}
-	current.leave() //nolint:contextcheck // it ends below
-	fw.leaveIdle()  //nolint:contextcheck // what it ends has none
+	for _, l := range current.listeners {
+		l.leave() //nolint:contextcheck // the generation ends below
+	}
+	fw.leaveIdle() //nolint:contextcheck // what it ends has none
 	fw.drain(ctx)
 	for _, u := range current.upstreams {
 		u.servers.Retire()

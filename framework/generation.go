@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"fwx/framework/completion"
 	"fwx/framework/strict"
 	"fwx/framework/wire/coding"
 )
@@ -29,7 +28,7 @@ type generation struct {
 	opened []*acceptor // by prepare
 	begun  []*filter   // by prepare
 
-	users   atomic.Int64  // connections, and one more for being the current generation
+	users   atomic.Int64  // listeners that have connections or are in force
 	drained chan struct{} // closed when there are none
 }
 
@@ -40,7 +39,6 @@ func newGeneration(fw *Firewall, config Config, current *generation) (*generatio
 	config.Upstreams, config.Filters, config.Listeners = slices.Clone(config.Upstreams), slices.Clone(config.Filters), slices.Clone(config.Listeners)
 	config.Codings = coding.Standard().With(config.Codings)
 	g := &generation{fw: fw, number: 1, config: config, drained: make(chan struct{})}
-	g.users.Store(1)
 	mistakes := slices.Clone(config.mistakes)
 	g.config.check(&mistakes)
 	if current != nil {
@@ -54,12 +52,14 @@ func newGeneration(fw *Firewall, config Config, current *generation) (*generatio
 	if err := mistakes.Err(); err != nil {
 		return nil, err
 	}
+	g.makeUpstreams(current)
 	g.connectParts()
 	if current != nil {
 		g.inheritFilters(current)
+		g.inheritListeners(current)
 		g.inheritSockets(current)
 	}
-	g.makeServers(current)
+	g.users.Store(int64(len(g.listeners)))
 	return g, nil
 }
 
@@ -104,11 +104,9 @@ func (g *generation) given(fc FilterConfig) (*instance, error) {
 
 // connectParts gives each listener its upstream and filters.
 func (g *generation) connectParts() {
-	for i, uc := range g.config.Upstreams {
-		g.upstreams = append(g.upstreams, &upstream{config: uc, tls: g.upstreamTLS[i], header: uc.hashHeader()})
-	}
 	for i, lc := range g.config.Listeners {
-		l := &listener{generation: g, config: lc, upstream: g.upstreams[g.config.upstream(lc.Upstream)], tls: g.listenerTLS[i]}
+		l := newListener(g, lc)
+		l.upstream, l.tls = g.upstreams[g.config.upstream(lc.Upstream)], g.listenerTLS[i]
 		for _, name := range lc.Filters {
 			f := g.filter(name)
 			f.used = true
@@ -150,6 +148,9 @@ func (g *generation) prepare(ctx context.Context) error {
 		return err
 	}
 	for _, l := range g.listeners {
+		if l.carried(g) {
+			continue
+		}
 		if err := l.makeSpool(); err != nil {
 			return err
 		}
@@ -220,6 +221,10 @@ func (g *generation) begin() {
 	g.beginServers()
 	before := fw.current.Swap(g)
 	for _, l := range g.listeners {
+		if l.carried(g) {
+			l.generation.Store(g)
+			continue
+		}
 		if !before.accepts(l.acceptor) || before == g {
 			fw.logger.Info("listening", "listener", l.config.Name, "address", l.address.Load().String(),
 				"protocol", l.config.Protocol, "upstream", l.config.Upstream, "filters", l.config.Filters)
@@ -239,23 +244,17 @@ func (g *generation) end(ctx context.Context) error {
 	return g.shutdown(ctx, last)
 }
 
-// count takes the place of a connection, which will live on a worker; false if all
-// are taken.
-func (g *generation) count(w *completion.Worker) bool {
-	if !g.fw.count(w) {
-		return false
+// connections returns how many connections a generation that was replaced still has.
+func (g *generation) connections() (n int64) {
+	for _, l := range g.listeners {
+		if !l.carried(g) {
+			n += l.users.Load()
+		}
 	}
-	g.users.Add(1)
-	return true
+	return n
 }
 
-// uncount gives it back.
-func (g *generation) uncount(w *completion.Worker) {
-	g.fw.uncount(w)
-	g.leave()
-}
-
-// leave is for one user less; with the last one the generation has drained.
+// leave is for one listener less; with the last one the generation has drained.
 func (g *generation) leave() {
 	if g.users.Add(-1) == 0 {
 		close(g.drained)

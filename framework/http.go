@@ -62,6 +62,10 @@ const (
 	waitClose                   // the client to close, too
 )
 
+// lastCall is how long an idle connection is kept when the service ends: a request that
+// was sent before the client could know of the end is answered.
+const lastCall = 500 * time.Millisecond
+
 // lingering is how long a client may take to see the end of the connection.
 const lingering = 2 * time.Second
 
@@ -278,18 +282,19 @@ func (h *httpConn) end() {
 }
 
 // leaving reports whether the connection should end with its next response: the service
-// ends, or the configuration has been replaced.
+// ends, or a reload has replaced the listener. It is asked when the head of a response is
+// written, which tells the client, and what the client was told holds.
 func (h *httpConn) leaving() bool {
-	return h.c.fw.closing.Load() || h.c.fw.current.Load() != h.c.listener.generation
+	return h.c.fw.closing.Load() || h.c.listener.replaced.Load()
 }
 
-// leave ends the connection if it waits for a request, or is a WebSocket that can be told.
+// leave is for the end of the service. A connection that waits for a request waits a
+// little longer for one that may be on its way, and a WebSocket that can be told is told.
 func (h *httpConn) leave() {
 	switch {
-	case h.x == nil:
-		h.closing = true
-		h.proceed()
-	case h.x.socket != nil:
+	case h.x == nil && h.wait == waitRequest:
+		h.await(waitRequest)
+	case h.x != nil && h.x.socket != nil:
 		h.x.closeSocket(websocket.CodeGoingAway, "", "")
 	}
 }
@@ -297,7 +302,7 @@ func (h *httpConn) leave() {
 // next goes on behind an exchange. Whoever has called sends what is left.
 func (h *httpConn) next(keepAlive bool) {
 	h.x = nil
-	if !keepAlive || h.ended || h.leaving() {
+	if !keepAlive || h.ended {
 		h.closing = true
 		return
 	}
@@ -324,6 +329,9 @@ func (h *httpConn) await(wait httpWait) {
 func (h *httpConn) limit(wait httpWait) time.Duration {
 	switch wait {
 	case waitRequest:
+		if h.c.fw.closing.Load() {
+			return min(h.config.KeepAlive, lastCall)
+		}
 		return h.config.KeepAlive
 	case waitHead:
 		return h.config.HeaderTimeout

@@ -107,7 +107,7 @@ func (x *Exchange) DecodeBody(dir Direction) error {
 	if dir == Downstream {
 		b, header = &x.responseBody, &x.response.Header
 	}
-	codings, err := x.h.c.listener.generation.config.Codings.Parse(fieldValues(header, "content-encoding")...)
+	codings, err := x.h.c.listener.generation.Load().config.Codings.Parse(fieldValues(header, "content-encoding")...)
 	switch {
 	case err != nil || len(codings) == 0:
 		return err

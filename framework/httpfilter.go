@@ -718,7 +718,7 @@ func (x *Exchange) SetUpstream(name string) error {
 	if err := x.may(callRoute, Upstream); err != nil {
 		return err
 	}
-	g := x.h.c.listener.generation
+	g := x.h.c.listener.generation.Load()
 	i := g.config.upstream(name)
 	if i < 0 {
 		known := make(map[string]bool)

@@ -78,7 +78,7 @@ func (w *httpWorker) unused(key serverKey) *httpServer {
 // park makes a connection idle.
 func (w *httpWorker) park(s *httpServer) {
 	list := w.idle[s.key]
-	if len(list) >= maxIdle {
+	if len(list) >= maxIdle || s.key.upstream.retired.Load() {
 		s.close()
 		return
 	}
@@ -94,6 +94,18 @@ func (w *httpWorker) forget(s *httpServer) {
 	list := w.idle[s.key]
 	if i := slices.Index(list, s); i >= 0 {
 		w.idle[s.key] = slices.Delete(list, i, i+1)
+	}
+}
+
+// dropIdle ends the idle connections to the servers of an upstream.
+func (w *httpWorker) dropIdle(u *upstream) {
+	for key, list := range w.idle {
+		if key.upstream == u {
+			delete(w.idle, key)
+			for _, s := range list {
+				s.close()
+			}
+		}
 	}
 }
 

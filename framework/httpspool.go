@@ -55,9 +55,9 @@ func (l *listener) makeSpool() error {
 	}
 	l.spoolDir = os.TempDir()
 	if dir := l.config.HTTP.Spool.Dir; dir != "" {
-		l.spoolDir = l.generation.config.path(dir)
+		l.spoolDir = l.generation.Load().config.path(dir)
 	}
-	if err := l.generation.fw.port.MkdirAll(l.spoolDir, 0o700); err != nil {
+	if err := l.fw.port.MkdirAll(l.spoolDir, 0o700); err != nil {
 		return fmt.Errorf("listener %q: http.spool.dir: %w", l.config.Name, err)
 	}
 	return nil
@@ -182,7 +182,7 @@ func (n *spoolOpened) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Ov
 func (s *Spool) unlink(w *completion.Worker) {
 	left := func(err error) {
 		if err != nil {
-			s.l.generation.fw.logger.Error("a file of the spool is left", "listener", s.l.config.Name, "file", s.path, "error", err)
+			s.l.fw.logger.Error("a file of the spool is left", "listener", s.l.config.Name, "file", s.path, "error", err)
 		}
 	}
 	o := w.CreateOverlapped()

@@ -90,7 +90,7 @@ func (fw *Firewall) reset(ctx context.Context, reason error, generations ...*gen
 	for i, w := range fw.port.Workers() {
 		_ = w.Post(func() { //nolint:contextcheck // the port is open; what the end of a connection causes ends by itself
 			for c := range fw.live[i].connections {
-				if slices.Contains(generations, c.listener.generation) {
+				if slices.Contains(generations, c.listener.generation.Load()) {
 					c.abort(reason)
 				}
 			}

@@ -73,6 +73,25 @@ func (m *machine) server(answer func(c *memoryConn, head string)) *memoryServer 
 // start starts the gateway before all servers.
 func (m *machine) start(change func(*Config)) {
 	m.t.Helper()
+	m.gateway = newGateway(m.t, m.config(change))
+	m.wait(func() error { return m.Start(m.ctx) })
+	m.t.Cleanup(func() {
+		ended, end := context.WithCancel(context.Background()) // connections are given no time
+		end()
+		m.wait(func() error { return m.Shutdown(ended) })
+		m.stop(m.t)
+	})
+}
+
+// reload has the gateway begin with the configuration of start, changed otherwise.
+func (m *machine) reload(change func(*Config)) {
+	m.t.Helper()
+	m.wait(func() error { return m.Reload(m.ctx, m.config(change)) })
+	m.settle()
+}
+
+// config is a configuration before all servers.
+func (m *machine) config(change func(*Config)) Config {
 	config := httpConfig("", m.servers[0].address)
 	config.Service.Workers = 1
 	config.Service.MaxConnections = 10_000
@@ -84,14 +103,7 @@ func (m *machine) start(change func(*Config)) {
 	if change != nil {
 		change(&config)
 	}
-	m.gateway = newGateway(m.t, config)
-	m.wait(func() error { return m.Start(m.ctx) })
-	m.t.Cleanup(func() {
-		ended, end := context.WithCancel(context.Background()) // connections are given no time
-		end()
-		m.wait(func() error { return m.Shutdown(ended) })
-		m.stop(m.t)
-	})
+	return config
 }
 
 // wait calls what waits for the machine.

@@ -40,12 +40,15 @@ const helpFailures = "Panics of a filter, and connections that it made fail."
 // generation has counted by the same names goes on.
 func (g *generation) makeMetrics() error {
 	for _, l := range g.listeners {
+		if l.carried(g) {
+			continue
+		}
 		if err := l.makeMetrics(g.fw.metrics); err != nil {
 			return err
 		}
 	}
 	for _, u := range g.upstreams {
-		if u.tls == nil {
+		if u.tls == nil || u.tls.handshakes[0] != nil { // it has them from the generation before
 			continue
 		}
 		if err := u.tls.makeMetrics(g.fw.metrics, u.config.Name); err != nil {

@@ -15,8 +15,9 @@ import (
 // connections.
 const maxReplaced = 16
 
-// Reload replaces the configuration of a firewall that runs. Connections that
-// there are keep what they began with, its filters, their servers and time-outs,
+// Reload replaces the configuration of a firewall that runs. A listener of which nothing
+// has changed, its filters and upstreams included, goes on with its connections. Those of
+// another keep what they began with, its filters, their servers and time-outs,
 // until they end; new ones begin with the new configuration. Nothing is refused or
 // lost in between: a listener whose address stays keeps its socket.
 //
@@ -37,7 +38,7 @@ const maxReplaced = 16
 // configured. Reload returns ErrNotRunning before Start and after Shutdown. Calls of it
 // wait for each other, for Start and Shutdown, and for the FilterShutdown of what
 // was replaced. It returns ErrBadContext where it would wait for itself: on a worker, in a
-// filter's factory, FilterInit, Retire or FilterShutdown, in Config.OnStatus, and on a
+// filter's factory, FilterInit, Retire, Detach or FilterShutdown, in Config.OnStatus, and on a
 // goroutine that one of these has started while it runs.
 func (fw *Firewall) Reload(ctx context.Context, config Config) error {
 	if err := fw.turn.take(fw.Port()); err != nil {
@@ -91,24 +92,39 @@ func (fw *Firewall) Reopen() error {
 func (fw *Firewall) retire(old *generation) {
 	g := fw.current.Load()
 	for _, l := range old.listeners {
+		l.replaced.Store(!slices.Contains(g.listeners, l))
 		if !g.accepts(l.acceptor) {
 			l.acceptor.close()
 		}
 	}
 	for _, u := range old.upstreams {
+		if !slices.Contains(g.upstreams, u) {
+			u.retire(fw)
+		}
 		if !g.balances(u.servers) {
 			u.servers.Retire()
 		}
 	}
+	gone := false
 	for _, f := range old.filters {
 		if g.has(f.instance) {
 			continue
 		}
+		gone = true
 		if err := f.retire(fw); err != nil {
 			fw.logger.Error("a filter that is replaced", "filter", f.config.Name, "error", err)
 		}
 	}
-	old.leave()
+	if gone {
+		_ = fw.turn.call(fw.sessions.sweep) // it has no error
+	}
+	for _, l := range old.listeners {
+		if l.replaced.Load() {
+			l.leave()
+		} else {
+			old.leave()
+		}
+	}
 }
 
 // makeRoom resets the connections of the oldest generations if there are too many
@@ -122,7 +138,7 @@ func (fw *Firewall) makeRoom(ctx context.Context) error {
 	for len(fw.generations) > maxReplaced {
 		oldest := fw.generations[0]
 		fw.logger.Warn("too many replaced configurations have connections; those of the oldest are reset",
-			"generation", oldest.number, "connections", oldest.users.Load())
+			"generation", oldest.number, "connections", oldest.connections())
 		if err := fw.reset(ctx, errSuperseded, oldest); err != nil {
 			return fmt.Errorf("too many replaced configurations have connections, and those of generation %d do not end: %w", oldest.number, err)
 		}
@@ -185,6 +201,58 @@ func (fc FilterConfig) same(other FilterConfig) bool {
 	return fc.Kind == other.Kind && fc.Class == other.Class && fc.Dir == other.Dir && reflect.DeepEqual(fc.Table.Map(), other.Table.Map())
 }
 
+// inheritListeners takes over the listeners of which nothing has changed, and their
+// connections with them.
+func (g *generation) inheritListeners(current *generation) {
+	if g.config.Dir != current.config.Dir {
+		return
+	}
+	for i, l := range g.listeners {
+		for _, before := range current.listeners {
+			if l.same(before) {
+				g.listeners[i] = before
+			}
+		}
+	}
+}
+
+// same reports whether two listeners do the same with their clients.
+func (l *listener) same(other *listener) bool {
+	return l.config.same(other.config) &&
+		slices.Equal(l.tls.filesRead(), other.tls.filesRead()) &&
+		slices.EqualFunc(l.filters, other.filters, (*filter).same) &&
+		l.upstream == other.upstream &&
+		slices.EqualFunc(l.routes, other.routes, func(a, b *route) bool { return a.upstream == b.upstream })
+}
+
+// same reports whether two filters do the same with their connections.
+func (f *filter) same(other *filter) bool {
+	return f.instance == other.instance && f.config.Class == other.config.Class && f.config.Name == other.config.Name
+}
+
+// same reports whether two listeners have the same settings, wherever they stand in a file.
+func (c ListenerConfig) same(other ListenerConfig) bool {
+	return reflect.DeepEqual(c.withoutTables(), other.withoutTables())
+}
+
+func (c ListenerConfig) withoutTables() ListenerConfig {
+	c.Table = strict.Table{}
+	c.TLS, c.Routes, c.HTTP = c.TLS.withoutTables(), withoutTables(c.Routes), c.HTTP.withoutTable()
+	return c
+}
+
+// same reports whether two upstreams have the same settings, apart from what
+// balance.Upstream.Same compares.
+func (u UpstreamConfig) same(other UpstreamConfig) bool {
+	return reflect.DeepEqual(u.withoutServers(), other.withoutServers())
+}
+
+func (u UpstreamConfig) withoutServers() UpstreamConfig {
+	u.Table, u.TLS = strict.Table{}, u.TLS.withoutTable()
+	u.Servers, u.Server, u.Check, u.Eject = nil, nil, nil, nil
+	return u
+}
+
 // inheritSockets takes over the sockets of the listeners whose address stays: first
 // where the name does, too, because there may be several of one address if the port
 // is 0.
@@ -219,18 +287,10 @@ func (g *generation) changes(old *generation) string {
 	list = append(list, differences("upstream", old.upstreams, g.upstreams,
 		func(u *upstream) string { return u.config.Name },
 		func(a, b *upstream) bool {
-			return a.servers == b.servers && a.config.ConnectTimeout == b.config.ConnectTimeout &&
-				reflect.DeepEqual(a.config.TLS.withoutTable(), b.config.TLS.withoutTable())
+			return a.servers == b.servers && a.config.same(b.config)
 		})...)
 	list = append(list, differences("listener", old.config.Listeners, g.config.Listeners,
-		func(l ListenerConfig) string { return l.Name },
-		func(a, b ListenerConfig) bool {
-			a.Table, b.Table = strict.Table{}, strict.Table{}
-			a.TLS, b.TLS = a.TLS.withoutTables(), b.TLS.withoutTables()
-			a.Routes, b.Routes = withoutTables(a.Routes), withoutTables(b.Routes)
-			a.HTTP, b.HTTP = a.HTTP.withoutTable(), b.HTTP.withoutTable()
-			return reflect.DeepEqual(a, b)
-		})...)
+		func(l ListenerConfig) string { return l.Name }, ListenerConfig.same)...)
 	list = append(list, g.changedCertificates(old)...)
 	if len(list) == 0 {
 		return "nothing"

@@ -34,7 +34,7 @@ func (c *Connection) begun(socket *completion.Socket) {
 		p.secondaries++
 		client = p.session.client
 	}
-	c.session = c.fw.sessions.open(c.listener.generation, client)
+	c.session = c.fw.sessions.open(c.listener, client)
 }
 
 // reached notes the side that was connected to.

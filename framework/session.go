@@ -2,6 +2,7 @@ package framework
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"runtime/debug"
 	"slices"
@@ -23,9 +24,9 @@ type Session struct {
 	values map[string]any
 }
 
-// membership is how many connections of a generation a session has.
+// membership is how many connections to a listener a session has.
 type membership struct {
-	generation  *generation
+	listener    *listener
 	connections int
 }
 
@@ -156,36 +157,48 @@ type sessionTable struct {
 	sessions map[netip.Addr]*Session
 }
 
-// open returns the session of a client and counts a connection of a generation in it.
-func (t *sessionTable) open(g *generation, client netip.Addr) *Session {
+// open returns the session of a client and counts a connection to a listener in it.
+func (t *sessionTable) open(l *listener, client netip.Addr) *Session {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.sessions[client]
 	if s == nil {
-		s = &Session{client: client, fw: g.fw}
+		s = &Session{client: client, fw: l.fw}
 		t.sessions[client] = s
 	}
-	if i := s.member(g); i >= 0 {
+	if i := s.member(l); i >= 0 {
 		s.members[i].connections++
 	} else {
-		s.members = append(s.members, membership{g, 1})
+		s.members = append(s.members, membership{l, 1})
 	}
 	return s
 }
 
-// close counts a connection out. The last one of a generation ends the session for
-// the filters that only it has, and the last one of all the session.
-func (t *sessionTable) close(s *Session, g *generation) {
-	if t.leave(s, g) {
+// close counts a connection out. The last one to a listener ends the session for
+// the filters that only its generation has, and the last one of all the session.
+func (t *sessionTable) close(s *Session, l *listener) {
+	if t.leave(s, l) {
 		s.detach()
 	}
 }
 
-// leave counts a connection out and reports whether it was its generation's last.
-func (t *sessionTable) leave(s *Session, g *generation) bool {
+// sweep ends the sessions for the filters that no generation with connections in them has
+// any more, although their connections go on: a reload has carried over their listeners.
+func (t *sessionTable) sweep() error {
+	t.mu.Lock()
+	all := slices.Collect(maps.Values(t.sessions))
+	t.mu.Unlock()
+	for _, s := range all {
+		s.detach()
+	}
+	return nil
+}
+
+// leave counts a connection out and reports whether it was its listener's last.
+func (t *sessionTable) leave(s *Session, l *listener) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i := s.member(g)
+	i := s.member(l)
 	if s.members[i].connections--; s.members[i].connections > 0 {
 		return false
 	}
@@ -196,14 +209,14 @@ func (t *sessionTable) leave(s *Session, g *generation) bool {
 	return true
 }
 
-// member returns the index of the membership of a generation, -1 if there is none.
-func (s *Session) member(g *generation) int {
-	return slices.IndexFunc(s.members, func(m membership) bool { return m.generation == g })
+// member returns the index of the membership of a listener, -1 if there is none.
+func (s *Session) member(l *listener) int {
+	return slices.IndexFunc(s.members, func(m membership) bool { return m.listener == l })
 }
 
 // wants reports whether a generation with connections in a session has a filter.
 func (t *sessionTable) wants(s *Session, i *instance) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.ContainsFunc(s.members, func(m membership) bool { return m.generation.has(i) })
+	return slices.ContainsFunc(s.members, func(m membership) bool { return m.listener.generation.Load().has(i) })
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"fwx/framework/balance"
@@ -18,31 +19,60 @@ type upstream struct {
 	servers *balance.Upstream
 	tls     *upstreamTLS // nil: TLS is not spoken with them
 	header  string       // by which requests are hashed, in lower case; empty: by the client's address
-	taken   bool         // over from the generation before
+	begun   bool         // its servers are in force
+	retired atomic.Bool  // no generation to come has it: idle connections to its servers are not kept
 }
 
-// makeServers makes the servers of the upstreams. Those of which nothing has changed are
-// taken over from the current generation; nil: there is none.
-func (g *generation) makeServers(current *generation) {
-	for _, u := range g.upstreams {
-		config, targets := u.config.balance(), g.config.targets(u.config)
-		if before := current.servers(u.config.Name); before != nil && before.Same(config, targets) {
-			u.servers, u.taken = before, true
-		} else {
+// makeUpstreams makes the upstreams. One of which nothing has changed is that of the
+// current generation, with its idle connections, its health and its TLS sessions; of one
+// of which only the servers have not changed it is the servers; nil: there is no such
+// generation.
+func (g *generation) makeUpstreams(current *generation) {
+	for i, uc := range g.config.Upstreams {
+		u := &upstream{config: uc, tls: g.upstreamTLS[i], header: uc.hashHeader()}
+		config, targets := uc.balance(), g.config.targets(uc)
+		switch before := current.upstreamOf(uc.Name); {
+		case before == nil || !before.servers.Same(config, targets):
 			u.servers = balance.New(config, targets, g.fw.logger)
+		case before.config.same(uc) && slices.Equal(before.tls.filesRead(), u.tls.filesRead()):
+			u = before
+		default:
+			u.servers, u.begun = before.servers, true
 		}
+		g.upstreams = append(g.upstreams, u)
 	}
 }
 
-// servers returns the servers of the upstream of a name; nil if there is none.
-func (g *generation) servers(name string) *balance.Upstream {
+// upstreamOf returns the upstream of a name; nil if there is none.
+func (g *generation) upstreamOf(name string) *upstream {
 	if g == nil {
 		return nil
 	}
 	if i := g.config.upstream(name); i >= 0 {
-		return g.upstreams[i].servers
+		return g.upstreams[i]
 	}
 	return nil
+}
+
+// servers returns the servers of the upstream of a name; nil if there is none.
+func (g *generation) servers(name string) *balance.Upstream {
+	if u := g.upstreamOf(name); u != nil {
+		return u.servers
+	}
+	return nil
+}
+
+// retire has an upstream that was replaced keep no connections that nobody uses. The
+// servers go on if another upstream has them.
+func (u *upstream) retire(fw *Firewall) {
+	u.retired.Store(true)
+	for i, w := range fw.port.Workers() {
+		_ = w.Post(func() { // an error means that the service ends
+			if h := fw.live[i].http; h != nil {
+				h.dropIdle(u)
+			}
+		})
+	}
 }
 
 // balances reports whether servers are those of an upstream of the generation.
@@ -50,18 +80,18 @@ func (g *generation) balances(servers *balance.Upstream) bool {
 	return slices.ContainsFunc(g.upstreams, func(u *upstream) bool { return u.servers == servers })
 }
 
-// resolve looks up the names of the servers that are not taken over.
+// resolve looks up the names of the servers that are not in force yet.
 func (g *generation) resolve(ctx context.Context) error {
 	var errs []error
 	for _, u := range g.upstreams {
-		if !u.taken {
+		if !u.begun {
 			errs = append(errs, g.config.findBuiltin(u.config), u.servers.Resolve(ctx))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// beginServers puts the servers in force that are not taken over. Those that the current
+// beginServers puts the servers in force that are not yet. Those that the current
 // generation has for the same upstream are handed over to them.
 func (g *generation) beginServers() {
 	current := g.fw.current.Load()
@@ -75,8 +105,9 @@ func (g *generation) beginServers() {
 		} else {
 			u.servers.Secure(u.tls.check)
 		}
-		if !u.taken {
+		if !u.begun {
 			_ = u.servers.Begin(workers[i%len(workers)], current.servers(u.config.Name)) // an error means that the service ends
+			u.begun = true
 		}
 	}
 }
@@ -288,7 +319,7 @@ func (c *Connection) secured(err error) {
 // *UnknownNameError. Where HTTP is spoken it is that of the requests for which neither a
 // route nor Exchange.SetUpstream names another.
 func (c *Connection) SetUpstream(name string) error {
-	g := c.listener.generation
+	g := c.listener.generation.Load()
 	i := g.config.upstream(name)
 	switch {
 	case c.Ended():

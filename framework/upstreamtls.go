@@ -25,12 +25,8 @@ const sessionsKept = 256
 
 // upstreamTLSOf returns the TLS of the upstream of a name; nil if there is none.
 func (g *generation) upstreamTLSOf(name string) *upstreamTLS {
-	if g != nil {
-		for _, u := range g.upstreams {
-			if u.config.Name == name {
-				return u.tls
-			}
-		}
+	if u := g.upstreamOf(name); u != nil {
+		return u.tls
 	}
 	return nil
 }
