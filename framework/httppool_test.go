@@ -188,7 +188,7 @@ func TestHTTPRetryStaysInItsUpstream(t *testing.T) {
 	m.wait(func() error {
 		return m.Port().Workers()[0].Call(func() {
 			late = x.SetUpstream("secured")
-			x.upstream = x.h.c.listener.generation.upstreams[1] // as if it had been possible
+			x.upstream = x.h.c.listener.generation.Load().upstreams[1] // as if it had been possible
 		})
 	})
 	if !errors.Is(late, ErrBadContext) {
