@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Alert is something about a filter that an operator wants to be told of when it
-// happens, such as that it keeps failing and is left out.
+// Alert is something about a filter, or about a worker, that an operator wants to be told
+// of when it happens, such as that a filter keeps failing and is left out.
 type Alert struct {
 	Time   time.Time `json:"time"`
-	Filter string    `json:"filter"`
+	Filter string    `json:"filter"` // empty: it is about the worker
 	Worker int       `json:"worker"` // on which it happened
 	Text   string    `json:"text"`
 }

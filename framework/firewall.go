@@ -113,6 +113,7 @@ func (fw *Firewall) openPort(config Config) (err error) {
 		fw.live[i].connections = make(map[*Connection]struct{})
 	}
 	fw.published.Store(fw.port)
+	fw.watchShortages()
 	info := fw.port.Info()
 	fw.logger.Info("completion port", "backend", info.Backend, "reason", info.Reason, "workers", info.Workers)
 	return nil

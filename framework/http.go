@@ -2,6 +2,7 @@ package framework
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"fwx/framework/completion"
@@ -33,16 +34,17 @@ type httpConn struct {
 	out        []byte        // for the client
 	flying     []byte        // and on its way
 	sending    bool          // something is on its way to the client
+	offered    int           // bytes of that
 	closing    bool          // no more requests are taken
 	shut       bool          // the end has been sent
 	detached   bool
 
 	timer    *completion.Timer
+	armed    time.Duration // when it fires; 0: never
 	wait     httpWait
-	deadline time.Duration // of wait
-	armed    time.Duration // when the timer fires; 0: never
-	since    time.Duration // when the wait began
-	budget   time.Duration // what is left of the body's time
+	deadline time.Duration // of wait; 0: it has none
+	up       pace          // at which the client sends the body
+	down     pace          // at which it takes what is sent to it
 
 	client, scheme, forwarding string // what is told of the client, made once
 }
@@ -76,6 +78,7 @@ const maxOut = 64 << 10
 func (c *Connection) emulateHTTP() {
 	h := &httpConn{c: c, w: c.fw.http(c.worker), config: c.listener.config.HTTP, filters: c.httpFilters}
 	h.timer = c.worker.NewTimer(h.expire)
+	h.down.left = h.config.SendTimeout
 	c.emulation = &emulation{c: c, emulator: h, owner: c.listener.http}
 	c.chain = append(c.chain, dataLink{filter: c.emulation, owner: c.listener.http, class: classEmulator})
 	h.await(waitRequest)
@@ -130,6 +133,7 @@ func (h *httpConn) End(*Connection) {
 func (h *httpConn) MaySend(*Connection) {
 	if h.sending {
 		h.sending = false
+		h.down.spend(h.w.worker.Now())
 		h.flying = h.w.giveBack(h.flying)
 	}
 	h.goOn()
@@ -266,8 +270,17 @@ func (h *httpConn) flush() {
 
 // offer sends data, which may be in a buffer that is given away with it.
 func (h *httpConn) offer(data []byte, b *completion.Buffer) {
-	h.sending = true
+	h.sending, h.offered = true, len(data)
+	h.down.begin(h.w.worker.Now(), h.config.SendTimeout)
+	h.down.earn(len(data), h.config.SendRate)
+	h.arm(h.down.due())
 	h.c.emulation.offer(data, b)
+}
+
+// flowing reports whether more may be received for the client: little is on its way to it.
+func (h *httpConn) flowing() bool {
+	const little = 8 << 10
+	return !h.sending || h.offered+len(h.out) <= little
 }
 
 // end sends the end of the stream. What the client still sends is thrown away for a
@@ -309,19 +322,23 @@ func (h *httpConn) next(keepAlive bool) {
 	h.await(waitRequest)
 }
 
-// await sets what the connection waits for. The timer is only touched if it would fire
-// too late; one that fires too early looks and comes again.
+// await sets what the connection waits for.
 func (h *httpConn) await(wait httpWait) {
-	h.wait, h.since = wait, h.w.worker.Now()
-	limit := h.limit(wait)
-	if limit == 0 || h.detached {
-		h.deadline = 0
-		return
+	now := h.w.worker.Now()
+	h.wait, h.deadline = wait, 0
+	h.up.since = now
+	if limit := h.limit(wait); limit > 0 && !h.detached {
+		h.deadline = now + limit
+		h.arm(h.deadline)
 	}
-	h.deadline = h.since + limit
-	if h.armed == 0 || h.armed > h.deadline {
-		h.armed = h.deadline
-		h.timer.Reset(limit)
+}
+
+// arm sees to it that the timer has fired by a time. It is only touched if it would fire
+// too late; one that fires too early looks and comes again.
+func (h *httpConn) arm(by time.Duration) {
+	if h.armed == 0 || h.armed > by {
+		h.armed = by
+		h.timer.Reset(max(by-h.w.worker.Now(), 1))
 	}
 }
 
@@ -336,7 +353,7 @@ func (h *httpConn) limit(wait httpWait) time.Duration {
 	case waitHead:
 		return h.config.HeaderTimeout
 	case waitBody:
-		return h.budget
+		return h.up.left
 	case waitConnect:
 		return h.x.upstream.config.ConnectTimeout
 	case waitServer, waitDisk:
@@ -351,23 +368,59 @@ func (h *httpConn) limit(wait httpWait) time.Duration {
 // credit gives the client time for a part of its body that it has sent.
 func (h *httpConn) credit(bytes int) {
 	now := h.w.worker.Now()
-	h.budget -= now - h.since
-	h.budget = min(h.config.BodyTimeout, h.budget+time.Duration(bytes)*time.Second/time.Duration(h.config.BodyRate))
-	h.since, h.deadline = now, now+h.budget
+	h.up.spend(now)
+	h.up.earn(bytes, h.config.BodyRate)
+	h.up.begin(now, h.config.BodyTimeout)
+	h.deadline = h.up.due()
 }
 
 // expire is called by the timer.
 func (h *httpConn) expire() {
 	h.armed = 0
-	if h.deadline == 0 || h.c.Ended() {
+	if h.c.Ended() || h.detached {
 		return
 	}
 	defer h.x.rescue()
-	if left := h.deadline - h.w.worker.Now(); left > 0 {
-		h.armed = h.deadline
-		h.timer.Reset(left)
+	now := h.w.worker.Now()
+	if h.sending && now >= h.down.due() {
+		if h.c.flows[Downstream].state == flowSending {
+			h.takesTooLittle()
+			return
+		}
+		h.down = pace{since: now, left: h.config.SendTimeout} // it is a filter that keeps it
+	}
+	if h.deadline != 0 && now >= h.deadline {
+		h.overdue()
+	}
+	if h.detached || h.c.Ended() {
 		return
 	}
+	if h.deadline != 0 {
+		h.arm(h.deadline)
+	}
+	if h.sending {
+		h.arm(h.down.due())
+	}
+}
+
+// takesTooLittle ends the connection of a client that takes too little.
+func (h *httpConn) takesTooLittle() {
+	h.c.listener.httpCutOff.Add(h.w.worker.Index(), 1)
+	h.cutOff(fmt.Sprintf("the client has taken less than %d bytes/s of what was sent to it (send_rate) for longer than %v (send_timeout)", h.config.SendRate, h.config.SendTimeout))
+}
+
+// cutOff ends the connection at once.
+func (h *httpConn) cutOff(reason string) {
+	if h.x != nil {
+		h.x.cutOff(reason)
+		return
+	}
+	h.c.broke(errors.New(reason))
+}
+
+// overdue is for a wait that has lasted too long.
+func (h *httpConn) overdue() {
+	h.deadline = 0
 	switch h.wait {
 	case waitRequest:
 		h.closing = true

@@ -21,6 +21,12 @@ type HTTPConfig struct {
 	// BodyRate is the least rate in bytes a second at which a client may send a body
 	// for ever; 0 means 500.
 	BodyRate int `toml:"body_rate"`
+	// SendTimeout bounds how long a client may keep what is sent to it from going on, a
+	// tunnel included: each SendRate bytes give it a second more. 0 means 20 s.
+	SendTimeout time.Duration `toml:"send_timeout"`
+	// SendRate is the least rate in bytes a second at which a client may take a response
+	// for ever; 0 means 1,000.
+	SendRate int `toml:"send_rate"`
 	// ResponseTimeout bounds how long a server may be silent when it is its turn: until
 	// its answer begins, and between two pieces of it. 0 means 60 s.
 	ResponseTimeout time.Duration `toml:"response_timeout"`
@@ -113,6 +119,8 @@ const (
 	defaultHeaderTimeout   = 10 * time.Second
 	defaultBodyTimeout     = 20 * time.Second
 	defaultBodyRate        = 500
+	defaultSendTimeout     = 20 * time.Second
+	defaultSendRate        = 1000
 	defaultResponseTimeout = time.Minute
 	defaultKeepAlive       = time.Minute
 	defaultMaxMessage      = 1 << 20
@@ -151,6 +159,8 @@ func (h *HTTPConfig) check(p part) {
 	p.duration("response_timeout", &h.ResponseTimeout, defaultResponseTimeout)
 	p.duration("keep_alive", &h.KeepAlive, defaultKeepAlive)
 	p.number("body_rate", &h.BodyRate, maxCount, defaultBodyRate)
+	p.duration("send_timeout", &h.SendTimeout, defaultSendTimeout)
+	p.number("send_rate", &h.SendRate, maxCount, defaultSendRate)
 	h.limits = http1.DefaultLimits
 	p.number("max_fields", &h.MaxFields, 10_000, h.limits.Fields)
 	h.limits.Fields = h.MaxFields

@@ -21,6 +21,8 @@ header_timeout = "-1s"
 max_header     = "10MiB"
 forwarded      = "prepend"
 acess_log      = true
+send_timeout   = "-1s"
+send_rate      = -1
 [[listener.route]]
 host     = "a:80"
 path     = "api"
@@ -47,10 +49,12 @@ upstream = "site"
 	}
 	for _, want := range []string{
 		"gateway.toml:12:1: listener.http.header_timeout: wants a positive duration",
+		"gateway.toml:16:1: listener.http.send_timeout: wants a positive duration",
+		"gateway.toml:17:1: listener.http.send_rate: wants a number from 0 to",
 		"gateway.toml:13:1: listener.http.max_header: wants a number from 64 to 1048576",
 		`listener.http.forwarded: unknown way with forwarded fields "prepend"`,
 		`listener.http.acess_log: unknown key; did you mean "access_log"?`,
-		`gateway.toml:17:1: listener.route.host: "a:80": wants a host without a port`,
+		`gateway.toml:19:1: listener.route.host: "a:80": wants a host without a port`,
 		`listener.route.path: "api": a path begins with /`,
 		`listener.route.methods[0]: "G T" is no method`,
 		`listener.route.upstream: there is no upstream "sit"; did you mean "site"?`,

@@ -101,7 +101,7 @@ func (x *Exchange) begin(h *httpConn) {
 	var id [8]byte
 	binary.BigEndian.PutUint64(id[:], h.w.lastID)
 	hex.Encode(x.id[:], id[:])
-	h.budget = h.config.BodyTimeout
+	h.up.left = h.config.BodyTimeout
 	h.c.listener.httpActive.Add(1)
 }
 
@@ -516,6 +516,17 @@ func (x *Exchange) broken(reason string) {
 	x.h.c.blame(errors.New(reason))
 	x.end()
 	x.h.c.Reset()
+}
+
+// cutOff breaks the response off because of the client.
+func (x *Exchange) cutOff(reason string) {
+	x.reason = reason
+	if x.status == 0 {
+		x.status = 499
+	}
+	c := x.h.c
+	x.end()
+	c.broke(errors.New(reason))
 }
 
 // abandon is for a client's connection that has ended.

@@ -13,6 +13,7 @@ const (
 	metricActive      = "fwx_http_requests_active"
 	metricSpooled     = "fwx_http_spooled_bytes"
 	metricServers     = "fwx_http_server_connections_total"
+	metricCutOff      = "fwx_http_cut_off_total"
 	metricUndecodable = "fwx_http_undecodable_bodies_total"
 	metricMessages    = "fwx_websocket_messages_total"
 	metricCloses      = "fwx_websocket_closes_total"
@@ -46,6 +47,9 @@ func (l *listener) makeHTTPMetrics(r *metrics.Registry) (err error) {
 		}
 	}
 	if l.httpSeconds, err = r.Histogram(metricSeconds, "How long requests took, from their first byte to the end of the response.", httpBounds, name); err != nil {
+		return err
+	}
+	if l.httpCutOff, err = r.Counter(metricCutOff, "Clients that were cut off because they took too little of what was sent to them.", name); err != nil {
 		return err
 	}
 	for i, reason := range undecodable {

@@ -19,7 +19,8 @@ func (x *Exchange) receive() {
 	}
 	if s := x.server; !x.over && s != nil && !s.connecting && !s.closed && len(s.rest) == 0 && !x.responseBody.pending() && !x.down.held {
 		s.letGo()
-		if !h.sending || len(h.out) <= maxOut {
+		h.flush()
+		if h.flowing() {
 			if err := s.receive(); err != nil {
 				x.serverEnded(err)
 			}

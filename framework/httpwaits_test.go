@@ -148,7 +148,7 @@ func TestHTTPClientTakesSlowly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t)
 			s := m.server(saying("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"))
-			m.start(nil)
+			m.start(func(c *Config) { c.Listeners[0].HTTP.SendTimeout, c.Listeners[0].HTTP.SendRate = time.Hour, 100 })
 			c := m.client()
 			c.say(getRequest + more)
 			m.settle()

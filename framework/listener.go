@@ -36,6 +36,8 @@ type listener struct {
 	spoolDir     string
 	spooled      atomic.Int64 // bytes there
 
+	httpCutOff      *metrics.Counter                   // clients that have taken too little
+	shed            *metrics.Counter                   // connections that had to make room
 	httpUndecodable [len(undecodable)]*metrics.Counter // as undecodable has them
 
 	messages        [2]*metrics.Counter               // by direction

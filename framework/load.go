@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/cpu"
 
@@ -18,6 +19,7 @@ type workerLoad struct {
 	handshakes  handshakes               // of the worker only
 	http        *httpWorker              // of the worker only; nil: it has had no such connection
 	sends       []*completion.Overlapped // of the worker only: those that can be lent
+	shortUntil  time.Duration            // of the worker only: until then no further alert tells of a shortage
 
 	_ cpu.CacheLinePad
 }

@@ -30,6 +30,7 @@ const (
 	metricAccepted = "fwx_connections_total"
 	metricEnded    = "fwx_connections_ended_total"
 	metricBytes    = "fwx_bytes_total"
+	metricShed     = "fwx_connections_shed_total"
 	metricFailures = "fwx_filter_failures_total"
 )
 
@@ -79,6 +80,9 @@ func (l *listener) makeMetrics(r *metrics.Registry) (err error) {
 		if l.bytes[dir], err = r.Counter(metricBytes, "Bytes received from the side that the direction comes from.", name, label); err != nil {
 			return err
 		}
+	}
+	if l.shed, err = r.Counter(metricShed, "Connections that were ended because their worker was short of receive buffers, of which they kept some without moving.", name); err != nil {
+		return err
 	}
 	if l.http != nil {
 		if err := l.makeHTTPMetrics(r); err != nil {
@@ -187,6 +191,7 @@ func (fw *Firewall) measureUpstreams(m *measurements) {
 // workerMeasure is what one worker knows.
 type workerMeasure struct {
 	operations int
+	buffers    completion.BufferUse
 	held       int64
 	filters    []filterMeasurement
 }
@@ -204,6 +209,11 @@ func (fw *Firewall) measureWorkers(ctx context.Context, m *measurements) {
 		label := metrics.Label{Name: "worker", Value: strconv.Itoa(worker)}
 		m.add(metrics.KindGauge, "fwx_held", "Events and chunks that filters keep.", float64(found[worker].held), label)
 		m.add(metrics.KindGauge, "fwx_port_operations", "Operations in flight on the completion port.", float64(found[worker].operations), label)
+		buffers := found[worker].buffers
+		m.add(metrics.KindGauge, "fwx_port_buffers_kept", "Receive buffers in use.", float64(buffers.Kept), label)
+		m.add(metrics.KindGauge, "fwx_port_buffers_limit", "Receive buffers there may be. From half of them on copies are kept instead.", float64(buffers.Limit), label)
+		m.add(metrics.KindGauge, "fwx_port_buffer_copies_bytes", "Bytes of the copies that stand for receive buffers.", float64(buffers.Copied), label)
+		m.add(metrics.KindGauge, "fwx_port_shortage_seconds", "How long no receive that waits for a buffer has got one; 0: none waits.", buffers.Shortage.Seconds(), label)
 		for _, f := range found[worker].filters {
 			i := slices.IndexFunc(sums, func(s filterMeasurement) bool { return s.filter == f.filter && s.Name == f.Name })
 			if i < 0 {
@@ -219,7 +229,7 @@ func (fw *Firewall) measureWorkers(ctx context.Context, m *measurements) {
 }
 
 func (fw *Firewall) measureWorker(w *completion.Worker) workerMeasure {
-	m := workerMeasure{operations: w.Operations(), held: fw.live[w.Index()].held.Load()}
+	m := workerMeasure{operations: w.Operations(), buffers: w.BufferUse(), held: fw.live[w.Index()].held.Load()}
 	for _, f := range fw.current.Load().filters {
 		if measurer, ok := f.Filter.(Measurer); ok && f.used {
 			for _, measurement := range measurer.Measure(w) {

@@ -112,12 +112,16 @@ func plainHost(host string) bool {
 	return err == nil || strings.EqualFold(host, "localhost")
 }
 
-// healthz tells whether every worker answers.
+// healthz tells whether every worker answers, and has buffers to receive into.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), answerLimit)
 	defer cancel()
 	if stuck := s.fw.Stuck(ctx); len(stuck) > 0 {
 		refuse(w, http.StatusServiceUnavailable, fmt.Errorf("workers %v do not answer", stuck))
+		return
+	}
+	if short := s.fw.Short(ctx); len(short) > 0 {
+		refuse(w, http.StatusServiceUnavailable, fmt.Errorf("workers %v are short of receive buffers", short))
 		return
 	}
 	answer(w, "ok")

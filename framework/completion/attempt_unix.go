@@ -43,7 +43,7 @@ func attemptRecv(o *Overlapped) outcome {
 	if b == nil {
 		return starved
 	}
-	n, errno := rawRecv(o.desc.fd, b.mem)
+	n, errno := rawRecv(o.desc.fd, pool.space(b))
 	if errno != 0 || n == 0 {
 		pool.putBack(b)
 		return o.outcome(0, errno)

@@ -40,7 +40,7 @@ func (a *attempts) try(o *Overlapped) outcome {
 	case starved:
 		a.worker.buffers.await(o)
 	case ended:
-		if b := o.buffer; b != nil && b.n < len(b.mem) && !r.cautious {
+		if b := o.buffer; b != nil && !b.Full() && !r.cautious {
 			r.readable = false // so the next event is waited for, which saves an attempt
 		}
 		a.worker.end(o, o.bytes, o.err)
@@ -80,7 +80,7 @@ func (a *attempts) released() {
 	// More than one attempt, because one may end without using the buffer.
 	pool := &a.worker.buffers
 	for pool.available() {
-		o := pool.waiting.pop()
+		o := pool.next()
 		if o == nil {
 			return
 		}

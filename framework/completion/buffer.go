@@ -10,15 +10,16 @@ type Buffer struct {
 	next *Buffer // in a stream, while nobody receives
 	free bool
 
+	room   int  // of mem, that a receive may fill
 	backed bool // has been filled since it was made or trimmed: it takes memory
-	loose  bool // not of the pool's region: a copy
+	loose  bool // not of the pool's region
 }
 
 // Bytes returns what was received. It must not be changed, nor used after Release.
 func (b *Buffer) Bytes() []byte { return b.mem[:b.n] }
 
 // Full reports whether no more would have gone into the buffer.
-func (b *Buffer) Full() bool { return b.n == len(b.mem) }
+func (b *Buffer) Full() bool { return b.n >= b.room }
 
 // Release gives the buffer back.
 func (b *Buffer) Release() {
@@ -28,7 +29,7 @@ func (b *Buffer) Release() {
 	}
 	poison(b.mem[:b.n])
 	if b.loose {
-		b.free, b.n = true, 0
+		b.pool.forget(b)
 		return
 	}
 	b.pool.putBack(b)
@@ -45,12 +46,15 @@ type bufferPool struct {
 	all    []*Buffer // those made so far, by id
 	unused []*Buffer // the last to come back is the next to be used: it is in the cache
 	inUse  int       // taken by get
+	lent   int       // of these, that the kernel may choose from
 	peak   int       // the most in use since the last trim
 	backed int       // that take memory
 
+	copied int // bytes of the copies that stand for buffers
+
 	trimmer *Timer
 
-	waiting opQueue // receives for which there was no buffer
+	shortage
 }
 
 func (p *bufferPool) init(w *Worker, size, limit int) { p.worker, p.size, p.limit = w, size, limit }
@@ -85,7 +89,7 @@ func (p *bufferPool) grow() *Buffer {
 	if id >= p.limit || p.region == nil && !p.reserve() {
 		return nil
 	}
-	b := &Buffer{pool: p, id: uint16(id), mem: p.region[id*p.size : (id+1)*p.size : (id+1)*p.size]}
+	b := &Buffer{pool: p, id: uint16(id), mem: p.region[id*p.size : (id+1)*p.size : (id+1)*p.size], room: p.size}
 	if !commitMemory(b.mem) {
 		return nil
 	}
@@ -106,6 +110,3 @@ func (p *bufferPool) free() {
 		p.region = nil
 	}
 }
-
-// await queues a receive for which there was no buffer.
-func (p *bufferPool) await(o *Overlapped) { p.waiting.push(o) }

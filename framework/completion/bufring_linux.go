@@ -15,8 +15,7 @@ type bufferRing struct {
 	mem     []byte
 	entries []uringBuf
 	tail    uint16
-	lent    int // buffers that are in the ring
-	target  int
+	target  int // how many buffers should be in it
 }
 
 const (
@@ -48,7 +47,7 @@ func openBufferRing(r *ring, pool *bufferPool) (*bufferRing, error) {
 // fill lends the kernel buffers up to the target, as far as there are any.
 func (b *bufferRing) fill() {
 	before := b.tail
-	for b.lent < b.target {
+	for b.pool.lent < b.target {
 		buf := b.pool.get()
 		if buf == nil {
 			break
@@ -58,7 +57,7 @@ func (b *bufferRing) fill() {
 		e.len = uint32(len(buf.mem))
 		e.id = buf.id
 		b.tail++
-		b.lent++
+		b.pool.lent++
 	}
 	if b.tail != before {
 		b.publish()
@@ -84,15 +83,15 @@ var littleEndian = func() bool {
 
 // take returns the buffer that the kernel has chosen and filled.
 func (b *bufferRing) take(id uint16) *Buffer {
-	b.lent--
+	b.pool.lent--
 	return b.pool.all[id]
 }
 
 // scarce reports whether so few buffers are left that none should be kept for
 // a receive that may never come.
 func (b *bufferRing) scarce() bool {
-	left := b.pool.limit - b.pool.inUse + b.lent
-	return left <= b.pool.limit/8+1
+	left := b.pool.limit - b.pool.inUse + b.pool.lent
+	return b.pool.tight(1) || left <= b.pool.limit/8+1
 }
 
 // enlarge raises the target after a receive found the ring empty.
@@ -102,7 +101,7 @@ func (b *bufferRing) enlarge() {
 
 // close takes the buffers back; the ring of the kernel must be closed.
 func (b *bufferRing) close() {
-	for ; b.lent > 0; b.lent-- {
+	for ; b.pool.lent > 0; b.pool.lent-- {
 		b.tail--
 		b.pool.putBack(b.pool.all[b.entries[b.tail%bufferRingEntries].id])
 	}

@@ -54,8 +54,8 @@ func (p *iocp) sent(o *Overlapped, n int, err error) {
 // for a buffer to do so, it waits behind them.
 func (p *iocp) receive(o *Overlapped) {
 	if o.desc.readiness.readable {
-		if starved := &p.worker.buffers.waiting; !starved.empty() {
-			starved.push(o)
+		if !p.worker.buffers.waiting.empty() {
+			p.worker.buffers.await(o)
 			return
 		}
 		switch p.attempt(o) {
@@ -125,7 +125,7 @@ func attemptRecv(o *Overlapped) outcome {
 	if o.op == opRecvFrom {
 		n, err = o.packet.receive(o.desc.fd, b.mem)
 	} else {
-		n, err = recvNow(o.desc.fd, b.mem)
+		n, err = recvNow(o.desc.fd, pool.space(b))
 	}
 	switch {
 	case err == errWouldBlock: //nolint:errorlint // a system call returns a bare Errno

@@ -197,7 +197,7 @@ func recvInMemory(o *Overlapped, fd *memory.FD) outcome {
 	if b == nil {
 		return starved
 	}
-	n, err := fd.Read(b.mem)
+	n, err := fd.Read(pool.space(b))
 	if n == 0 {
 		pool.putBack(b)
 	} else {

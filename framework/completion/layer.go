@@ -36,16 +36,17 @@ func (o *Overlapped) Complete(b *Buffer, n int, err error) {
 func (w *Worker) NewBuffer() *Buffer {
 	w.checkThread()
 	if b := w.buffers.get(); b != nil {
+		w.buffers.space(b)
 		return b
 	}
-	return &Buffer{pool: &w.buffers, mem: make([]byte, layerBuffer), loose: true}
+	return w.buffers.off(layerBuffer)
 }
 
 // layerBuffer is the size of a buffer that is not one of the pool, in bytes.
 const layerBuffer = 16 << 10
 
 // Space returns the part of the buffer that nothing is in yet.
-func (b *Buffer) Space() []byte { return b.mem[b.n:] }
+func (b *Buffer) Space() []byte { return b.mem[b.n:b.room] }
 
 // Fill notes that so many bytes have been put where Space began.
 func (b *Buffer) Fill(n int) { b.n += n }

@@ -153,6 +153,9 @@ func (o *Overlapped) InFlight() bool { return o.state != opIdle }
 func (o *Overlapped) TakeBuffer() *Buffer {
 	b := o.buffer
 	o.buffer = nil
+	if b != nil {
+		b = b.pool.pass(b)
+	}
 	return b
 }
 
@@ -167,7 +170,8 @@ func (o *Overlapped) TakeValue() any {
 
 // dropResult gives back what nobody took of an earlier operation.
 func (o *Overlapped) dropResult() {
-	if b := o.TakeBuffer(); b != nil {
+	if b := o.buffer; b != nil {
+		o.buffer = nil
 		b.Release()
 	}
 	switch v := o.TakeValue().(type) {

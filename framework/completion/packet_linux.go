@@ -83,8 +83,8 @@ func rawMessage(call uintptr, fd int, header *unix.Msghdr, flags uintptr) (int, 
 // receiveFrom starts to receive a datagram. If there is one, and others wait for a
 // buffer, it waits behind them.
 func (u *uring) receiveFrom(o *Overlapped) {
-	if starved := &u.worker.buffers.waiting; o.desc.readiness.readable && !starved.empty() {
-		starved.push(o)
+	if o.desc.readiness.readable && !u.worker.buffers.waiting.empty() {
+		u.worker.buffers.await(o)
 		return
 	}
 	u.submit(o)

@@ -67,8 +67,10 @@ func (u *uring) receive(o *Overlapped) {
 			u.promised = append(u.promised, d)
 		}
 	case d.readiness.readable && !starved.empty():
-		starved.push(o)
-	case s.single > 0 || d.readiness.cautious: // of a unix socket a multishot one misses an end that comes with the data
+		u.worker.buffers.await(o)
+	case s.single > 0 || u.worker.buffers.tight(0): // a multishot one would bring more than is asked for
+		u.submit(o)
+	case d.readiness.cautious: // of a unix socket a multishot one misses an end that comes with the data
 		u.submit(o)
 	default:
 		s.waiting = o
@@ -174,9 +176,7 @@ func (u *uring) keep(b *Buffer) *Buffer {
 	if !u.buffers.scarce() {
 		return b
 	}
-	kept := &Buffer{pool: b.pool, mem: append([]byte(nil), b.Bytes()...), n: b.n, loose: true}
-	u.worker.buffers.putBack(b)
-	return kept
+	return b.pool.copyOf(b)
 }
 
 // taken returns the buffer that a completion of a receive brought, nil without

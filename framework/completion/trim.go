@@ -33,7 +33,7 @@ func (p *bufferPool) trim() {
 
 // took notes that a buffer has been taken, and so will have memory.
 func (p *bufferPool) took(b *Buffer) {
-	b.free = false
+	b.free, b.room = false, p.size
 	p.inUse++
 	p.peak = max(p.peak, p.inUse)
 	if !b.backed {

@@ -140,6 +140,9 @@ func (u *uring) submit(o *Overlapped) {
 		sqe.opcode = opcodeRecv
 		sqe.flags = sqeBufferSelect
 		sqe.bufGroup = bufferGroup
+		if u.worker.buffers.tight(0) {
+			sqe.len = uint32(u.worker.buffers.tightRoom())
+		}
 		if !o.desc.readiness.readable {
 			sqe.ioprio = recvPollFirst // an attempt would be in vain
 		}
@@ -332,7 +335,7 @@ func (u *uring) starved(o *Overlapped) {
 	if o.starved {
 		u.worker.buffers.waiting.pushFront(o)
 	} else {
-		u.worker.buffers.waiting.push(o)
+		u.worker.buffers.await(o)
 	}
 	o.starved = true
 }
@@ -341,8 +344,8 @@ func (u *uring) starved(o *Overlapped) {
 // as many as can find one. Those have something to receive, so they end soon.
 func (u *uring) feed() {
 	u.buffers.fill()
-	for n := u.buffers.lent; n > 0; n-- {
-		o := u.worker.buffers.waiting.pop()
+	for n := u.worker.buffers.lent; n > 0; n-- {
+		o := u.worker.buffers.next()
 		if o == nil {
 			return
 		}

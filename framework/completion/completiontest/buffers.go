@@ -1,6 +1,7 @@
 package completiontest
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -9,7 +10,9 @@ import (
 )
 
 var bufferRows = []row{
-	{name: "buffers/exhausted", test: buffersExhausted, options: completion.Options{MaxBuffers: 2}},
+	{name: "buffers/exhausted", test: buffersExhausted, options: completion.Options{MaxBuffers: 1}},
+	{name: "buffers/those who keep theirs leave half to the others", test: buffersKept, options: completion.Options{MaxBuffers: 8}},
+	{name: "buffers/a shortage is told, and ends", test: buffersShort, options: completion.Options{MaxBuffers: 1}},
 	{name: "buffers/a receive that waits for one ends without", test: waitEndsWithout, options: completion.Options{MaxBuffers: 1}},
 	{name: "buffers/none for a socket that nobody receives from", test: heldByNobody, options: completion.Options{MaxBuffers: 1}},
 	{name: "buffers/cancel while waiting for one", test: cancelStarved, options: completion.Options{MaxBuffers: 1}},
@@ -43,7 +46,7 @@ func (r *rig) holder() *holder {
 	return h
 }
 
-// buffersExhausted has ten sockets with data and two buffers.
+// buffersExhausted has ten sockets with data and one buffer.
 func buffersExhausted(r *rig) {
 	const sockets = 10
 	got := make(chan *holder, sockets)
@@ -63,8 +66,8 @@ func buffersExhausted(r *rig) {
 	for range sockets {
 		h := receive(r, got)
 		r.on(func() {
-			if len(got) > 1 {
-				r.Errorf("%d receives have a buffer of the two", len(got)+1)
+			if len(got) > 0 {
+				r.Errorf("%d receives have a buffer, and there is one", len(got)+1)
 			}
 			h.buffer.Release()
 		})
@@ -74,6 +77,76 @@ func buffersExhausted(r *rig) {
 	recv := r.op().begin(b.Recv)
 	r.op().begin(sending(a, []byte("x"))).ok()
 	recv.ok()
+}
+
+// buffersKept has more receives keep what they got than there are buffers, and others go
+// on all the same.
+func buffersKept(r *rig) {
+	const sockets, sent = 16, 40_000
+	var kept []*holder
+	for i := range sockets {
+		a, b := r.pair()
+		h := r.holder()
+		h.begin(b.Recv)
+		r.op().begin(sending(a, bytes.Repeat([]byte{byte(i)}, sent))).ok()
+		receive(r, h.got)
+		kept = append(kept, h)
+	}
+	c, d := r.pair()
+	for range 20 {
+		r.op().begin(sending(c, []byte("x"))).ok()
+		r.op().begin(d.Recv).ok()
+	}
+	var use completion.BufferUse
+	r.on(func() { use = r.w.BufferUse() })
+	if use.Limit != 8 || use.Kept < 4 || use.Kept > 8 || use.Copied == 0 || use.Copied > 4*64<<10 || use.Shortage != 0 {
+		r.Errorf("in use: %+v", use)
+	}
+	for i, h := range kept {
+		data := h.buffer.Bytes()
+		if n := len(data); n == 0 || i > 8 && n > 16<<10 || bytes.ContainsFunc(data, func(b rune) bool { return b != rune(i) }) {
+			r.Errorf("receive %d has brought %d bytes, of which not all are right", i, n)
+		}
+		r.on(h.buffer.Release)
+	}
+	r.on(func() { use = r.w.BufferUse() })
+	if use.Copied > 64<<10 { // what has come meanwhile, and nobody has asked for
+		r.Errorf("in use in the end: %+v", use)
+	}
+}
+
+// buffersShort keeps the only buffer from a receive for long.
+func buffersShort(r *rig) {
+	told := make(chan struct{}, 1)
+	r.on(func() {
+		r.w.OnShortage(func() {
+			select {
+			case told <- struct{}{}:
+			default:
+			}
+		})
+	})
+	holdA, holdB := r.pair()
+	h := r.holder()
+	h.begin(holdB.Recv)
+	r.op().begin(sending(holdA, []byte("x"))).ok()
+	receive(r, h.got)
+	a, b := r.pair()
+	recv := r.op().begin(b.Recv)
+	r.op().begin(sending(a, []byte("y"))).ok()
+	receive(r, told)
+	r.on(func() {
+		if use := r.w.BufferUse(); use.Shortage < completion.ShortageTime || use.Kept != 1 {
+			r.Errorf("in use: %+v", use)
+		}
+		h.buffer.Release()
+	})
+	recv.ok()
+	r.on(func() {
+		if use := r.w.BufferUse(); use.Shortage != 0 {
+			r.Errorf("in the end: %+v", use)
+		}
+	})
 }
 
 // waitEndsWithout has receives wait for the only buffer, and the first of them

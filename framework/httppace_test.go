@@ -1,0 +1,54 @@
+package framework
+
+import (
+	"testing"
+	"time"
+)
+
+// TestHTTPSendRate sees that a client that takes its response slowly goes on, and one that
+// takes less than send_rate for send_timeout is cut off, whatever it asked for before.
+func TestHTTPSendRate(t *testing.T) {
+	const timeout, rate = 20 * time.Second, 1000
+	for name, begin := range map[string]struct{ request, answer string }{
+		"a response": {getRequest, "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"},
+		"chunks":     {getRequest, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5f5e100\r\n"},
+		"a tunnel":   {"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t)
+			s := m.server(saying(begin.answer))
+			m.start(func(c *Config) { c.Listeners[0].HTTP.SendTimeout, c.Listeners[0].HTTP.SendRate = timeout, rate })
+			c := m.client()
+			c.say(begin.request)
+			m.settle()
+			fill := func() { // until nothing more is taken of the server
+				for s.conns[0].fill() > 0 {
+					m.settle()
+				}
+			}
+			fill()
+			for range 20 {
+				taken := 0
+				for taken < 150<<10 { // more than is sent at once
+					n := len(c.heard())
+					if taken += n; n == 0 {
+						t.Fatalf("after %v the end was %v", m.fake.Elapsed(), c.err)
+					}
+					m.settle()
+					fill()
+				}
+				m.pass(time.Minute)
+			}
+			if m.Connections() != 1 || s.open() != 1 {
+				t.Fatalf("it was cut off: %d connections, the server's %d", m.Connections(), s.open())
+			}
+			m.pass(timeout + 150*time.Second)
+			if m.Connections() != 0 || s.open() != 0 || !m.log.has("send_rate") || m.counter(t, metricCutOff, "in") != 1 {
+				t.Errorf("it was not cut off: %d connections, the server's %d", m.Connections(), s.open())
+			}
+			if info := m.UpstreamInfos()[0].Servers[0]; info.Failed != 0 {
+				t.Errorf("the server is blamed: %+v", info)
+			}
+		})
+	}
+}

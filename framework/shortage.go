@@ -1,0 +1,80 @@
+package framework
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"fwx/framework/completion"
+)
+
+// A worker is short of receive buffers when receives wait for one and none gets any,
+// because all are kept by connections on which nothing moves. The operator is told, and
+// the connections that have not moved for longest make room.
+
+// maxShed bounds the connections that make room at a time.
+const maxShed = 256
+
+// alertPause is how long no further alert tells of the same.
+const alertPause = time.Minute
+
+// watchShortages has the workers tell when they are short of buffers.
+func (fw *Firewall) watchShortages() {
+	for _, w := range fw.port.Workers() {
+		_ = w.Post(func() { w.OnShortage(func() { fw.short(w) }) }) // the port is open
+	}
+}
+
+// short makes room on a worker that is short of buffers.
+func (fw *Firewall) short(w *completion.Worker) {
+	use, now := w.BufferUse(), w.Now()
+	var kept []*Connection
+	for c := range fw.live[w.Index()].connections {
+		if c.keepsBuffer() && now-c.active >= completion.ShortageTime {
+			kept = append(kept, c)
+		}
+	}
+	slices.SortFunc(kept, func(a, b *Connection) int { return cmp.Compare(a.active, b.active) })
+	shed := kept[:min(len(kept), maxShed)]
+	text := fmt.Sprintf("the worker has no receive buffers left: all %d are kept; of %d connections that keep some and do not move, %d are ended", use.Limit, len(kept), len(shed))
+	fw.logger.Error("shortage of buffers", "worker", w.Index(), "kept", use.Kept, "for", use.Shortage, "connections", len(kept), "ended", len(shed))
+	if load := &fw.live[w.Index()]; now >= load.shortUntil {
+		fw.RaiseAlert("", w.Index(), text)
+		load.shortUntil = now + alertPause
+	}
+	for _, c := range shed {
+		c.listener.shed.Add(w.Index(), 1)
+		reason := fmt.Sprintf("the worker has no receive buffers left, and nothing has moved here for %v", (now - c.active).Round(time.Millisecond))
+		if h := c.httpConn(); h != nil {
+			h.cutOff(reason)
+		} else {
+			c.broke(errors.New(reason))
+		}
+	}
+}
+
+// keepsBuffer reports whether the connection keeps a receive buffer and waits for none of
+// the filters.
+func (c *Connection) keepsBuffer() bool {
+	if c.phase != phasePump || c.waitsForFilter() {
+		return false
+	}
+	h := c.httpConn()
+	return c.flows[Upstream].buffer != nil || c.flows[Downstream].buffer != nil || h != nil && h.x != nil && h.x.server != nil && h.x.server.buffer != nil
+}
+
+// Short returns the workers that are short of receive buffers: all are kept, and no
+// receive that waits for one has got it for a second. One that does not come to it before
+// the end of ctx is left out, see Stuck.
+func (fw *Firewall) Short(ctx context.Context) []int {
+	if fw.Port() == nil {
+		return nil
+	}
+	found, _ := onWorkers(ctx, fw.port, func(w *completion.Worker) bool { return w.BufferUse().Shortage >= completion.ShortageTime })
+	maps.DeleteFunc(found, func(_ int, short bool) bool { return !short })
+	return slices.Sorted(maps.Keys(found))
+}
