@@ -22,13 +22,16 @@ type greeting struct {
 	mode       string
 	info       TLSInfo
 	stream     *tlsstream.Stream // since the handshake began
-	queued     bool              // for one
+	turn       handshakeTurn     // of the handshake
+	older      *Connection       // of those that wait for their clients, the one before
+	younger    *Connection       // and the one behind
 	sent       func()            // what comes behind the alert that is being sent
 }
 
 var (
 	errHelloMissing = errors.New("the client has sent no ClientHello within the handshake_timeout")
 	errHandshake    = errors.New("it was not done within the handshake_timeout")
+	errCrowded      = errors.New("there are too many handshakes, and of all of them this one has waited for the client for longest")
 )
 
 // greet receives the client's hello.
@@ -160,22 +163,22 @@ func (c *Connection) shake() {
 		return // its turn comes
 	}
 	g := c.greeting
-	g.queued = false
 	received := g.parser.Received()
 	g.parser = nil
 	socket, _ := c.internal.(*completion.Socket)
 	stream, err := tlsstream.Server(socket, c.listener.tls.config(), received, c.shaken)
 	if err != nil {
-		c.leaveHandshake()
+		c.load().handshakes.leave(c)
 		c.fail(fmt.Sprintf("TLS: %v", err))
 		return
 	}
 	g.stream, c.internal = stream, stream
+	stream.OnWait(func() { c.load().handshakes.wait(c) })
 }
 
 // shaken is told the end of the handshake.
 func (c *Connection) shaken(err error) {
-	c.leaveHandshake()
+	c.load().handshakes.leave(c)
 	switch {
 	case c.Ended():
 	case err != nil:
@@ -198,7 +201,7 @@ func (c *Connection) greetingTimedOut() {
 		g.sent()
 	case g.stream != nil:
 		g.stream.Abort(errHandshake)
-	case g.queued:
+	case g.turn == handshakeQueued:
 		c.failHandshake("TLS: there are too many handshakes: this one's turn did not come within the handshake_timeout")
 	default:
 		c.failHandshake("TLS: " + errHelloMissing.Error())
@@ -208,42 +211,6 @@ func (c *Connection) greetingTimedOut() {
 // busy reports whether something of the greeting is in flight.
 func (g *greeting) busy() bool {
 	return g != nil && g.recv != nil && (g.recv.InFlight() || g.send.InFlight() || g.stream != nil && g.stream.Shaking())
-}
-
-// maxHandshakes bounds the handshakes with clients that a worker has at a time; each
-// takes a goroutine.
-const maxHandshakes = 1024
-
-// handshakes is the handshakes with clients of a worker.
-type handshakes struct {
-	running int
-	waiting []*Connection // for their turn
-}
-
-// enter reports whether a connection may begin its handshake; else it waits.
-func (h *handshakes) enter(c *Connection) bool {
-	if h.running >= maxHandshakes {
-		c.greeting.queued = true
-		h.waiting = append(h.waiting, c)
-		return false
-	}
-	h.running++
-	return true
-}
-
-// leaveHandshake lets the next one begin.
-func (c *Connection) leaveHandshake() {
-	h := &c.load().handshakes
-	h.running--
-	for len(h.waiting) > 0 {
-		next := h.waiting[0]
-		h.waiting[0] = nil // the array lives on
-		h.waiting = h.waiting[1:]
-		if !next.Ended() {
-			next.shake()
-			return
-		}
-	}
 }
 
 // explained says in plain words what crypto/tls says in its own.

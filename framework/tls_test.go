@@ -88,8 +88,8 @@ func TestTLS(t *testing.T) {
 			}
 			for i, w := range g.port.Workers() {
 				check(t, w.Call(func() {
-					if n := g.live[i].handshakes.running; n != 0 {
-						t.Errorf("worker %d still has %d handshakes", i, n)
+					if h := &g.live[i].handshakes; h.making != 0 || h.waiting != 0 || h.oldest != nil {
+						t.Errorf("worker %d still has %d handshakes, and %d that wait", i, h.making, h.waiting)
 					}
 				}))
 			}
@@ -438,12 +438,61 @@ func TestTLSManyHandshakes(t *testing.T) {
 	connections := make([]*Connection, maxHandshakes+2)
 	for i := range connections {
 		connections[i] = &Connection{greeting: &greeting{}}
-		if entered := h.enter(connections[i]); entered != (i < maxHandshakes) || connections[i].greeting.queued == entered {
+		if entered := h.enter(connections[i]); entered != (i < maxHandshakes) || connections[i].greeting.turn == handshakeQueued == entered {
 			t.Fatalf("connection %d: %t", i, entered)
 		}
 	}
-	if len(h.waiting) != 2 {
-		t.Errorf("%d wait", len(h.waiting))
+	if len(h.queue) != 2 {
+		t.Errorf("%d wait", len(h.queue))
+	}
+}
+
+// TestTLSOnlyHellos has more clients begin a handshake and not answer than a worker makes
+// at a time: others do not wait for them. The oldest end when there are too many.
+func TestTLSOnlyHellos(t *testing.T) {
+	ca := fwxtest.NewAuthority(t)
+	hello := &bytes.Buffer{}
+	_ = tls.Client(onlyWrites{hello}, &tls.Config{ServerName: "a.example"}).HandshakeContext(t.Context()) // nobody answers
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			config := tlsConfig(backend, serve(t, echo), []fwxtest.Issued{ca.Issue("a.example")})
+			config.Service.Workers = 1
+			config.Listeners[0].TLS.HandshakeTimeout = 100 * patience
+			g := startGateway(t, config)
+			on := func(f func(h *handshakes)) {
+				check(t, g.Port().Workers()[0].Call(func() { f(&g.live[0].handshakes) }))
+			}
+			clients := make([]net.Conn, maxHandshakes+100)
+			for i := range clients {
+				clients[i] = g.dial(t)
+				must(clients[i].Write(hello.Bytes()))(t)
+				must(io.ReadFull(clients[i], make([]byte, 1)))(t) // it has been answered
+			}
+			on(func(h *handshakes) {
+				if h.waiting != len(clients) || h.making != 0 || len(h.queue) != 0 {
+					t.Errorf("%d wait for their clients, %d are made, %d wait for their turn", h.waiting, h.making, len(h.queue))
+				}
+			})
+			conn := must(g.dialTLS(t, &tls.Config{ServerName: "a.example", RootCAs: ca.Pool}))(t)
+			must(conn.Write([]byte("x")))(t)
+			must(io.ReadFull(conn, make([]byte, 1)))(t)
+
+			on(func(h *handshakes) { h.waiting += maxWaitingHandshakes - len(clients) }) // as if there were more
+			late := g.dial(t)
+			must(late.Write(hello.Bytes()))(t)
+			eventually(t, "the oldest has ended", func() bool { return g.log.has("has waited for the client for longest") })
+			if _, err := io.Copy(io.Discard, clients[0]); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("it is not the oldest that has ended")
+			}
+			on(func(h *handshakes) { h.waiting -= maxWaitingHandshakes - len(clients) })
+			for _, c := range append(clients, late) {
+				c.Close()
+			}
+			eventually(t, "nothing is left", func() (none bool) {
+				on(func(h *handshakes) { none = h.waiting == 0 && h.oldest == nil && h.youngest == nil })
+				return none
+			})
+		})
 	}
 }
 

@@ -61,6 +61,9 @@ type asking Stream
 func (a *asking) CompleteTask(any) {
 	s := (*Stream)(a)
 	s.flush()
+	if s.waits != nil {
+		s.waits()
+	}
 	if s.recv.InFlight() {
 		return
 	}
@@ -69,10 +72,13 @@ func (a *asking) CompleteTask(any) {
 	}
 }
 
+// OnWait has waits called, on the worker, each time that the handshake waits for the peer.
+func (s *Stream) OnWait(waits func()) { s.waits = waits }
+
 // shaken is the end of the handshake. What the peer has to be told of a failure is sent
 // before.
 func (s *Stream) shaken(err error) {
-	s.wire.established = true // the goroutine has ended
+	s.wire.established, s.waits = true, nil // the goroutine has ended
 	s.failed = err
 	s.shook, s.more = true, true // data may have come with the end of the handshake
 	s.flush()

@@ -34,6 +34,7 @@ type Stream struct {
 	closed   bool
 	limit    *completion.Timer // of the end
 
+	waits  func()      // is told that the handshake waits for the peer; nil: nobody is
 	done   func(error) // is told of the handshake; nil: it was
 	shook  bool        // the handshake has ended
 	failed error       // so
