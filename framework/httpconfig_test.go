@@ -50,7 +50,7 @@ upstream = "site"
 	for _, want := range []string{
 		"gateway.toml:12:1: listener.http.header_timeout: wants a positive duration",
 		"gateway.toml:16:1: listener.http.send_timeout: wants a positive duration",
-		"gateway.toml:17:1: listener.http.send_rate: wants a number from 0 to",
+		"gateway.toml:17:1: listener.http.send_rate: wants a number from 1 to",
 		"gateway.toml:13:1: listener.http.max_header: wants a number from 64 to 1048576",
 		`listener.http.forwarded: unknown way with forwarded fields "prepend"`,
 		`listener.http.acess_log: unknown key; did you mean "access_log"?`,
