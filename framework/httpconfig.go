@@ -1,9 +1,11 @@
 package framework
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"fwx/framework/strict"
@@ -50,6 +52,11 @@ type HTTPConfig struct {
 	// empty string means, puts the gateway's own in place of those received, "append"
 	// puts it behind them, "off" leaves them alone.
 	Forwarded string `toml:"forwarded"`
+	// Via adds the gateway to the field Via of requests; nil means that it does.
+	Via *bool `toml:"via"`
+	// RequestID is the name of the field that has the id of a request, for the server and
+	// the client; empty means "X-Request-Id", NoField that there is none.
+	RequestID AddedField `toml:"request_id"`
 	// AccessLog logs each request in one line.
 	AccessLog bool `toml:"access_log"`
 
@@ -69,6 +76,31 @@ func (h *HTTPConfig) withoutTable() *HTTPConfig {
 	c := *h
 	c.Table, c.Spool.Table = strict.Table{}, strict.Table{}
 	return &c
+}
+
+// AddedField is the name of a field that the gateway adds to messages. In a file it is a text,
+// or false for NoField.
+type AddedField string
+
+// NoField has the gateway not add the field.
+const NoField AddedField = "-"
+
+// UnmarshalText takes a name.
+func (f *AddedField) UnmarshalText(text []byte) error {
+	if !http1.ValidName(string(text)) || AddedField(text) == NoField {
+		return errors.New("is no name of a field; false has none added")
+	}
+	*f = AddedField(text)
+	return nil
+}
+
+// UnmarshalBool takes false for NoField, and true for the default.
+func (f *AddedField) UnmarshalBool(value bool) error {
+	*f = ""
+	if !value {
+		*f = NoField
+	}
+	return nil
 }
 
 // The values of HTTPConfig.Forwarded.
@@ -148,7 +180,7 @@ func checkHTTP(p part, l *ListenerConfig, upstreams names) {
 	for i := range l.Routes {
 		r := &l.Routes[i]
 		rp := part{p.mistakes, r.Table, fmt.Sprintf("%s: route %d", p.title, i+1)}
-		r.check(rp, upstreams)
+		r.check(rp, upstreams, &h)
 		r.checkReached(rp, l.Routes[:i])
 	}
 }
@@ -173,14 +205,64 @@ func (h *HTTPConfig) check(p part) {
 	p.size("max_body", &h.MaxBody, 1, math.MaxInt64, 0)
 	h.Spool.check(part{p.mistakes, h.Spool.Table, p.title + ".spool"})
 	p.oneOf("forwarded", &h.Forwarded, "way with forwarded fields", []string{ForwardedReplace, ForwardedAppend, ForwardedOff})
+	if h.Via == nil {
+		h.Via = new(bool)
+		*h.Via = true
+	}
+	switch name := string(h.RequestID); {
+	case name == "":
+		h.RequestID = defaultRequestID
+	case h.RequestID == NoField:
+	case !http1.ValidName(name):
+		p.errorf("request_id", "%q is no name of a field", name)
+	case http1.Reserved(name):
+		p.errorf("request_id", "%q is a field that the gateway writes itself", name)
+	}
 }
+
+// addedField is a field that the gateway adds after the changes of a route.
+type addedField struct {
+	name     string
+	replaces bool   // whatever is there
+	without  string // the setting that has it not added
+}
+
+// addedToRequests returns what is added to requests.
+func (h *HTTPConfig) addedToRequests() []addedField {
+	list := h.addedToResponses()
+	if *h.Via {
+		list = append(list, addedField{"Via", false, "via = false"})
+	}
+	if h.Forwarded != ForwardedOff {
+		for _, name := range forwardedFields {
+			list = append(list, addedField{name, h.Forwarded == ForwardedReplace, `forwarded = "off"`})
+		}
+	}
+	return list
+}
+
+// addedToResponses returns what is added to responses.
+func (h *HTTPConfig) addedToResponses() []addedField {
+	if h.RequestID == NoField {
+		return nil
+	}
+	return []addedField{{string(h.RequestID), true, "request_id = false"}}
+}
+
+// forwardedFields are those that Forwarded is about.
+var forwardedFields = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"}
+
+const defaultRequestID = "X-Request-Id"
 
 // minLimit is the least that bounds of heads and messages can be.
 const minLimit = 64
 
-func (f *FieldsConfig) check(p part, key string) {
+func (f *FieldsConfig) check(p part, key string, added []addedField) {
 	name := func(where, n string) {
+		i := slices.IndexFunc(added, func(a addedField) bool { return strings.EqualFold(a.name, n) })
 		switch {
+		case i >= 0 && (where == "remove" || added[i].replaces):
+			p.errorf(key+"."+where, "%q is added by the gateway after the changes of the route, which do nothing to it: %s in [listener.http] leaves it out", n, added[i].without)
 		case !http1.ValidName(n):
 			p.errorf(key+"."+where, "%q is no name of a field", n)
 		case http1.Reserved(n):

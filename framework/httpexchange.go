@@ -176,7 +176,7 @@ func (x *Exchange) forward() {
 	if x.request.Upgrade() != nil && x.seesMessages() {
 		x.narrowExtensions()
 	}
-	x.request.Set("X-Request-Id", string(x.id[:]))
+	x.identify(&x.request.Header)
 	x.frameRequest()
 	x.connect()
 }
@@ -605,9 +605,18 @@ func (x *Exchange) account() {
 	h.c.fw.logger.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
 }
 
+// identify puts the request's id into a message.
+func (x *Exchange) identify(header *http1.Header) {
+	if name := x.h.config.RequestID; name != NoField {
+		header.Set(string(name), string(x.id[:]))
+	}
+}
+
 // tellForwarded tells the server of the client.
 func (h *httpConn) tellForwarded(r *http1.Request) {
-	r.Add("Via", "1.1 fwx")
+	if *h.config.Via {
+		r.Add("Via", "1.1 fwx")
+	}
 	mode := h.config.Forwarded
 	if mode == ForwardedOff {
 		return
@@ -617,10 +626,9 @@ func (h *httpConn) tellForwarded(r *http1.Request) {
 	}
 	host := r.Host()
 	if mode == ForwardedReplace {
-		r.Remove("Forwarded")
-		r.Remove("X-Forwarded-For")
-		r.Remove("X-Forwarded-Proto")
-		r.Remove("X-Forwarded-Host")
+		for _, name := range forwardedFields {
+			r.Remove(name)
+		}
 	}
 	r.Add("X-Forwarded-For", h.client)
 	r.Add("X-Forwarded-Proto", h.scheme)

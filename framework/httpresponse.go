@@ -115,7 +115,7 @@ func (x *Exchange) writeHead() {
 	if h.leaving() {
 		x.keepAlive = false
 	}
-	p.Set("X-Request-Id", string(x.id[:]))
+	x.identify(&p.Header)
 	h.room()
 	h.out = p.AppendLine(h.out)
 	h.out = p.Append(h.out)

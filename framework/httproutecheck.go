@@ -13,7 +13,7 @@ import (
 	"fwx/framework/wire/http1"
 )
 
-func (r *RouteConfig) check(p part, upstreams names) {
+func (r *RouteConfig) check(p part, upstreams names, h *HTTPConfig) {
 	r.checkCondition(p)
 	if r.Upstream != "" && !upstreams[r.Upstream] {
 		p.errorf("upstream", "there is no upstream %q%s", r.Upstream, strict.Suggest(r.Upstream, sortedKeys(upstreams)))
@@ -35,8 +35,8 @@ func (r *RouteConfig) check(p part, upstreams names) {
 	if !http1.ValidValue(r.Type) {
 		p.errorf("type", "has a control character")
 	}
-	r.Request.check(p, "request_fields")
-	r.Response.check(p, "response_fields")
+	r.Request.check(p, "request_fields", h.addedToRequests())
+	r.Response.check(p, "response_fields", h.addedToResponses())
 }
 
 // checkCondition reports conditions that no request fits.

@@ -23,11 +23,14 @@ func (x *Exchange) upgrade() bool {
 	x.response.RemoveHopByHop()
 	x.frameResponse(unknownLength)
 	x.tunnel, x.responseState, x.status = true, responseContent, 101
+	if x.route != nil {
+		applyChanges(&x.response.Header, x.route.response)
+	}
+	x.identify(&x.response.Header)
 	h.room()
 	h.out = x.response.AppendLine(h.out)
 	h.out = x.response.Append(h.out)
-	h.out = append(h.out, "Connection: upgrade\r\nX-Request-Id: "...)
-	h.out = append(append(h.out, x.id[:]...), "\r\n\r\n"...)
+	h.out = append(h.out, "Connection: upgrade\r\n\r\n"...)
 	h.await(waitTunnel)
 	return true
 }

@@ -28,7 +28,7 @@ func messageField(get func(*framework.Exchange) lua.LValue) func(*state, *lua.LS
 var requestFields = []binding{
 	{
 		"id", messageField(func(x *framework.Exchange) lua.LValue { return lua.LString(x.ID()) }), "string",
-		"The request's id, which is in the log, and in `X-Request-Id` for the client and the server.",
+		"The request's id, which is in the log, and for the client and the server in `X-Request-Id`, or the field that `request_id` names.",
 	},
 	{
 		"method", messageField(func(x *framework.Exchange) lua.LValue { return lua.LString(x.Request().Method()) }), "string",

@@ -203,7 +203,20 @@ func (d *decoder) time(from item, into reflect.Value) {
 	d.text(from, into)
 }
 
+// BoolUnmarshaler is an encoding.TextUnmarshaler that can be written as true or false, too.
+type BoolUnmarshaler interface {
+	UnmarshalBool(value bool) error
+}
+
 func (d *decoder) text(from item, into reflect.Value) {
+	if flag, ok := from.value.(bool); ok {
+		if target, ok := into.Addr().Interface().(BoolUnmarshaler); ok {
+			if err := target.UnmarshalBool(flag); err != nil {
+				d.fail(from, "%v", err)
+			}
+			return
+		}
+	}
 	text, ok := from.value.(string)
 	if !ok {
 		d.wrongType(from, into)

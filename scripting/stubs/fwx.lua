@@ -429,7 +429,8 @@ function headers:remove(name) end
 
 ---A request, valid until it has been answered.
 ---@class fwx.request
----The request's id, which is in the log, and in `X-Request-Id` for the client and the server.
+---The request's id, which is in the log, and for the client and the server in `X-Request-Id`, or
+---the field that `request_id` names.
 ---@field id string
 ---The method. Can be set [until the request goes on](docs/reference/lua.md#when-what-is-possible).
 ---@field method string
