@@ -1,8 +1,11 @@
 package framework
 
 import (
+	"bytes"
 	"crypto/rand"
+	"crypto/tls"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -35,4 +38,29 @@ func (t *tickets) current(now time.Time) (keys [][32]byte, made uint64) {
 		t.made++
 	}
 	return t.keys, t.made
+}
+
+// ticketName marks the name of the server in the sessions of a listener.
+var ticketName = []byte("fwx server name ")
+
+// bindTickets has sessions resumed under the name of the server only that they began with: who
+// decides by the name, which a filter, a route or the choice of the certificate does, has
+// decided for that one. RFC 6066 (section 3) forbids another.
+func bindTickets(server *tls.Config) {
+	server.WrapSession = func(now tls.ConnectionState, session *tls.SessionState) ([]byte, error) {
+		session.Extra = append(session.Extra, append(slices.Clone(ticketName), strings.ToLower(now.ServerName)...))
+		return server.EncryptTicket(now, session)
+	}
+	server.UnwrapSession = func(ticket []byte, now tls.ConnectionState) (*tls.SessionState, error) {
+		session, err := server.DecryptTicket(ticket, now)
+		if err != nil || session == nil {
+			return nil, err
+		}
+		for _, extra := range session.Extra {
+			if name, ok := bytes.CutPrefix(extra, ticketName); ok && strings.EqualFold(string(name), now.ServerName) {
+				return session, nil
+			}
+		}
+		return nil, nil // a full handshake follows
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"fwx/framework/internal/secret"
 )
 
 // certificate is a certificate with its key as they were read.
@@ -54,6 +56,12 @@ func readCertificate(certPath, keyPath string) (c certificate, fault string, err
 	c.Certificate, err = tls.X509KeyPair(certText, keyText)
 	if err != nil {
 		return c, faulty(err), fmt.Errorf("%s, %s: %w", certPath, keyPath, errors.New(strings.TrimPrefix(err.Error(), "tls: ")))
+	}
+	if err := secret.Check(keyPath); err != nil {
+		if keyPath == certPath {
+			return c, "cert", err
+		}
+		return c, "key", err
 	}
 	if now := time.Now(); now.After(c.Leaf.NotAfter) {
 		return c, "cert", fmt.Errorf("%s: the certificate has expired, on %s", certPath, c.Leaf.NotAfter.Format(time.RFC3339))

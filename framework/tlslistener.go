@@ -83,6 +83,7 @@ func (g *generation) readListenerTLS(p part, lc *ListenerConfig, before *listene
 		}
 	}
 	g.readClientCA(p, l, before)
+	bindTickets(l.server)
 	if before != nil && sameTLS(before.settings, settings) && slices.Equal(before.files, l.files) {
 		l.tickets = before.tickets
 	}

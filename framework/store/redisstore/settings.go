@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fwx/framework/completion"
+	"fwx/framework/internal/secret"
 	"fwx/framework/store"
 )
 
@@ -101,6 +102,9 @@ func (s *Settings) password(dir string) (string, error) {
 	}
 	text, err := os.ReadFile(beneath(dir, s.PasswordFile))
 	if err != nil {
+		return "", &store.KeyError{Key: "password_file", Err: err}
+	}
+	if err := secret.Check(beneath(dir, s.PasswordFile)); err != nil {
 		return "", &store.KeyError{Key: "password_file", Err: err}
 	}
 	return strings.TrimRight(string(text), "\r\n"), nil
