@@ -28,6 +28,7 @@ var zeros = map[string]map[string]string{
 	"listener.tls": {"handshake_timeout": "leave the key out for 10s"},
 	"listener.http": {
 		"header_timeout": "leave the key out for 10s", "body_timeout": "leave the key out for 20s", "body_rate": "wants a number from 1 to 10000000, not 0",
+		"send_timeout": "leave the key out for 20s", "send_rate": "wants a number from 1 to 10000000, not 0",
 		"response_timeout": "leave the key out for 1m0s", "keep_alive": "leave the key out for 1m0s", "max_body": "leave the key out for no bound",
 		"max_decoded": "wants a size of at least 1, not 0", "max_message": "wants a number from 64 to 67108864, not 0", "max_request_line": "wants a number from 64 to 1048576, not 0",
 		"max_header": "wants a number from 64 to 1048576, not 0", "max_fields": "wants a number from 1 to 10000, not 0",
