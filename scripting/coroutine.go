@@ -77,6 +77,7 @@ func (s *state) guardCoroutines(globals *lua.LTable) {
 				L.Push(lua.LString(errNotSuspended))
 				return 2
 			}
+			checkNesting(L)
 			s.makeRoom(thread, L.GetTop())
 			return resume(L)
 		}},
@@ -131,10 +132,40 @@ func (s *state) adoptWrapped(wrapped lua.LValue) {
 			if th.Parent != nil {
 				L.RaiseError("%s", errNotSuspended)
 			}
+			calls := checkNesting(L)
 			s.makeRoom(th, L.GetTop())
+			failed := true
+			defer func() {
+				if failed { // the error goes on from here with all of the stack that it has left
+					s.meter.charge(unwindCost * calls)
+				}
+			}()
+			n := resume(L)
+			failed = false
+			return n
 		}
 		return resume(L)
 	}
+}
+
+// unwindCost is the instructions that an error which leaves a coroutine counts for each of
+// the calls that wait for that.
+const unwindCost = 6
+
+// checkNesting returns how many calls wait for a coroutine that is resumed now. It refuses
+// to resume it when they are as many as one thread may have. Each coroutine has a stack of
+// calls of its own, so without that the depth to which they resume each other would have no
+// bound, nor would the time that an error takes to leave them all.
+func checkNesting(L *lua.LState) (calls int) {
+	if !parts.known {
+		return 0
+	}
+	for t := L; t != nil; t = t.Parent {
+		if calls += parts.depth(t); calls >= maxCallDepth {
+			L.RaiseError("stack overflow: coroutines that resume each other")
+		}
+	}
+	return calls
 }
 
 // running returns the coroutine that runs; nil outside of any.

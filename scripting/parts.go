@@ -18,6 +18,7 @@ type structureParts struct {
 	after, place           fieldOf // of an upvalue: the next open one, and where on the stack it is
 	frame, loop            fieldOf // of a thread: the call that it is in, and the interpreter's loop
 	fn, caller, pc, nret   fieldOf // of a call: its function, who has called it, the next instruction, and the results that are wanted
+	level                  fieldOf // of a call: how many there are below it
 	known                  bool
 }
 
@@ -64,6 +65,7 @@ func newParts() (p structureParts) {
 		p.caller = find(call, "Parent", is(p.frame.typ))
 		p.pc = find(call, "Pc", isKind(reflect.Int))
 		p.nret = find(call, "NRet", isKind(reflect.Int))
+		p.level = find(call, "Idx", isKind(reflect.Int))
 		p.values = find(p.reg.typ.Elem(), "array", values)
 		p.used = find(p.reg.typ.Elem(), "top", isKind(reflect.Int))
 		p.grows = find(p.reg.typ.Elem(), "growBy", isKind(reflect.Int))
@@ -166,6 +168,15 @@ func (p *structureParts) instruction(call unsafe.Pointer) int { return *(*int)(p
 // wanted is how many results the call is to give that a thread is in.
 func (p *structureParts) wanted(t *lua.LState) int {
 	return *(*int)(p.nret.in(*(*unsafe.Pointer)(p.frame.in(unsafe.Pointer(t)))))
+}
+
+// depth is how many calls within calls a thread is in.
+func (p *structureParts) depth(t *lua.LState) int {
+	call := *(*unsafe.Pointer)(p.frame.in(unsafe.Pointer(t)))
+	if call == nil {
+		return 0
+	}
+	return *(*int)(p.level.in(call)) + 1
 }
 
 // goOn has the interpreter go on where the innermost call of a thread is.

@@ -12,14 +12,19 @@ import (
 // leaves them alone while a function handles errors. So every protected call has one,
 // which closes what belongs to the functions that end, and nothing else.
 
-// errorCost is the instructions that an error counts which the script catches: to unwind
-// and to write the traceback takes the time of many.
-const errorCost = 500
+const (
+	// errorCost is the instructions that an error counts which the script catches: to
+	// unwind takes the time of many.
+	errorCost = 500
+	// tracebackCost is what a traceback counts for each call that is in it.
+	tracebackCost = 200
+)
 
 // protection is a protected call that runs.
 type protection struct {
 	outer   *protection
 	base    int            // where the stack of the functions that it calls begins
+	depth   int            // how many calls within calls an error was raised in
 	handler *lua.LFunction // the script's; nil: none
 	origin  *origin        // of the errors that it passes on; nil: it does not
 }
@@ -74,6 +79,9 @@ func (s *state) protect(L *lua.LState, nargs int, p protection) error {
 	*handling, *place = outer, p.outer
 	if err != nil {
 		s.meter.charge(errorCost)
+		if raised, ok := err.(*lua.ApiError); ok && raised.StackTrace != "" { //nolint:errorlint // it is never wrapped
+			s.meter.charge(tracebackCost * p.depth) // the handler has failed, which the interpreter makes one of
+		}
 		closeUpvalues(L, p.base) // if it did not come to that
 		p.passOn(err)
 	}
@@ -138,10 +146,11 @@ func handled(s *state, L *lua.LState) int {
 		p = s.running.protections
 	}
 	if object := L.Get(1); p.origin != nil && p.origin.raised != object {
-		s.meter.charge(errorCost)
+		s.meter.charge(errorCost + tracebackCost*parts.depth(L))
 		*p.origin = origin{object, s.traceback(L)}
 	}
-	if p.handler != nil {
+	p.depth = parts.depth(L)
+	if p.handler != nil && s.meter.left >= 0 { // or it has nothing to run with
 		*parts.handling(L) = true // the interpreter has taken that back
 		L.Push(p.handler)
 		L.Push(L.Get(1))
