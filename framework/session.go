@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Session is one client (IFWXSession): all connections from its address.
@@ -22,6 +23,8 @@ type Session struct {
 
 	mu     sync.Mutex
 	values map[string]any
+	bytes  int64 // that they take
+	ended  bool  // and they are counted no longer
 }
 
 // membership is how many connections to a listener a session has.
@@ -48,11 +51,17 @@ func (s *Session) Get(key string) any {
 	return s.values[key]
 }
 
-// maxSessionValues bounds what filters may store in one session.
-const maxSessionValues = 1024
+// What filters may store in sessions.
+const (
+	maxSessionValues = 1024
+	maxSessionBytes  = 1 << 20  // in one, with its keys
+	maxSessionsBytes = 64 << 20 // in all
+	// sessionEntryBytes is what a value takes beside its own bytes and those of its key.
+	sessionEntryBytes = 64
+)
 
-// Set stores a value under a key; nil removes it. False means that the session
-// holds too many values already.
+// Set stores a value under a key; nil removes it. False means that the session, or all
+// sessions together, would hold too much.
 func (s *Session) Set(key string, value any) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,7 +69,7 @@ func (s *Session) Set(key string, value any) bool {
 }
 
 // Incr adds to the number stored under a key and returns the sum. What is not
-// a number counts as 0. False means that the session holds too many values.
+// a number counts as 0. False means what it does for Set.
 func (s *Session) Incr(key string, by float64) (float64, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,11 +78,15 @@ func (s *Session) Incr(key string, by float64) (float64, bool) {
 }
 
 func (s *Session) set(key string, value any) bool {
+	old, replaces := s.values[key]
+	more := -sessionEntrySize(key, old)
 	if value == nil {
 		delete(s.values, key)
+		s.grow(more)
 		return true
 	}
-	if _, ok := s.values[key]; !ok && len(s.values) >= maxSessionValues {
+	more += sessionEntrySize(key, value)
+	if !replaces && len(s.values) >= maxSessionValues || more > 0 && s.bytes+more > maxSessionBytes || !s.grow(more) {
 		return false
 	}
 	if s.values == nil {
@@ -81,6 +94,42 @@ func (s *Session) set(key string, value any) bool {
 	}
 	s.values[key] = value
 	return true
+}
+
+// sessionEntrySize is what a value takes under a key; 0 for none.
+func sessionEntrySize(key string, value any) int64 {
+	size := sessionEntryBytes + len(key)
+	switch v := value.(type) {
+	case nil:
+		return 0
+	case string:
+		size += len(v)
+	case []byte:
+		size += len(v)
+	}
+	return int64(size)
+}
+
+// grow counts bytes more that the session takes, or less. It reports whether all sessions
+// together have room for them.
+func (s *Session) grow(more int64) bool {
+	if !s.ended {
+		if total := s.fw.sessions.bytes.Add(more); more > 0 && total > maxSessionsBytes {
+			s.fw.sessions.bytes.Add(-more)
+			return false
+		}
+	}
+	s.bytes += more
+	return true
+}
+
+// end counts the values of a session no longer that has no connections left. Who has kept
+// the session may still use it.
+func (s *Session) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fw.sessions.bytes.Add(-s.bytes)
+	s.ended = true
 }
 
 // attach attaches a filter to the session, if this is the first event that it
@@ -153,6 +202,7 @@ func (s *Session) guard(f *filter, call func()) {
 
 // sessionTable is the sessions there are, by client.
 type sessionTable struct {
+	bytes    atomic.Int64 // that the values of all take
 	mu       sync.Mutex
 	sessions map[netip.Addr]*Session
 }
@@ -205,6 +255,7 @@ func (t *sessionTable) leave(s *Session, l *listener) bool {
 	s.members = slices.Delete(s.members, i, i+1)
 	if len(s.members) == 0 {
 		delete(t.sessions, s.client)
+		s.end()
 	}
 	return true
 }

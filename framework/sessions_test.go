@@ -4,12 +4,13 @@ import (
 	"io"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 )
 
 func TestSessionValues(t *testing.T) {
-	s := &Session{}
+	s := &Session{fw: new(Firewall)}
 	if s.Get("x") != nil || !s.Set("x", 1) || s.Get("x") != 1 || !s.Set("x", nil) || s.Get("x") != nil {
 		t.Error("a value does not come back, or does not go")
 	}
@@ -36,6 +37,54 @@ func TestSessionValues(t *testing.T) {
 	}
 	if !s.Set("n", 5) || s.Get("n") != 5 || !s.Set("n", nil) || !s.Set("one more", 1) {
 		t.Error("a full session cannot be changed")
+	}
+}
+
+// TestSessionBytes bounds what the values of a session take, and those of all sessions.
+func TestSessionBytes(t *testing.T) {
+	fw := new(Firewall)
+	fw.sessions.sessions = make(map[netip.Addr]*Session)
+	g := &generation{fw: fw}
+	open := func(i int) *Session {
+		return fw.sessions.open(g, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+	}
+	half := strings.Repeat("x", maxSessionBytes/2)
+	s := open(0)
+	if !s.Set("a", half) || s.Set("b", half) || s.Get("b") != nil {
+		t.Error("a session has no bound")
+	}
+	if s.Set("a", half+half) || s.Get("a") != half {
+		t.Error("a value has no bound")
+	}
+	if !s.Set("a", 1) || !s.Set("b", []byte(half)) || !s.Set("b", nil) || !s.Set(half, "key") || s.Set("c", half) {
+		t.Error("what is removed makes no room, or a key takes none")
+	}
+	var all []*Session
+	full := 0
+	for i := range 2 * maxSessionsBytes / maxSessionBytes * 2 {
+		all = append(all, open(i+1))
+		if !all[i].Set("a", half) {
+			full++
+		}
+	}
+	if total := fw.sessions.bytes.Load(); total > maxSessionsBytes || full == 0 {
+		t.Errorf("all sessions hold %d bytes, %d are full", total, full)
+	}
+	last := all[len(all)-1]
+	if last.Set("a", half) {
+		t.Error("there was room")
+	}
+	for _, s := range all[:len(all)-1] {
+		fw.sessions.close(s, g)
+	}
+	if !last.Set("a", half) {
+		t.Error("sessions that have ended leave no room")
+	}
+	fw.sessions.close(last, g)
+	fw.sessions.close(s, g)
+	last.Set("a", nil) // it is used after its end
+	if total := fw.sessions.bytes.Load(); total != 0 {
+		t.Errorf("%d bytes are left", total)
 	}
 }
 

@@ -233,7 +233,8 @@ var sessionMethods = []binding{
 	{"get", sessionGet, "(key: string) -> string|number|boolean|nil", "The value of a key."},
 	{
 		"set", sessionSet, "(key: string, value: bytes|number|boolean|nil) -> true or fail",
-		"`nil` removes the value. `\"full\"`: there are 1024 already.",
+		"`nil` removes the value. `\"full\"`: there are 1024 already, or they would take more than 1 MiB, or those of all sessions " +
+			"more than 64 MiB.",
 	},
 	{
 		"incr", sessionIncr, "(key: string, by?: number) -> sum: number or fail",
@@ -302,5 +303,5 @@ func sessionFull(ok bool) error {
 	if ok {
 		return nil
 	}
-	return &codedError{"the session holds too many values", codeFull}
+	return &codedError{"the session, or all sessions together, would hold too much", codeFull}
 }

@@ -2,6 +2,7 @@ package scripting
 
 import (
 	"bytes"
+	"strings"
 	"unsafe"
 
 	lua "github.com/yuin/gopher-lua"
@@ -188,9 +189,24 @@ func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)
 // textOf returns bytes that nobody changes any more as a string, without copying unless
 // that would keep much more memory than the string is long.
 func textOf(b []byte) lua.LString {
-	const spare = 1 << 10
-	if cap(b)-len(b) > len(b)+spare {
+	if pins(len(b), cap(b)) {
 		return lua.LString(b)
 	}
 	return lua.LString(unsafe.String(unsafe.SliceData(b), len(b)))
+}
+
+// partOf returns a part of a string, likewise.
+func partOf(whole string, from, to int) lua.LString {
+	part := whole[from:to]
+	if pins(len(part), len(whole)) {
+		part = strings.Clone(part)
+	}
+	return lua.LString(part)
+}
+
+// pins reports whether a part of so many bytes would keep much more memory than it has
+// itself, which the count of what a script holds does not see.
+func pins(part, whole int) bool {
+	const spare = 64
+	return whole-part > part+spare
 }

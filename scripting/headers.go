@@ -57,7 +57,7 @@ func headersGet(_ *state, L *lua.LState) int {
 	if len(values) == 0 {
 		return give(L, lua.LNil)
 	}
-	return give(L, lua.LString(values[0]))
+	return give(L, lua.LString(strings.Clone(values[0]))) // all of an answer's are one string
 }
 
 // sameName compares names without regard to case.
@@ -72,9 +72,9 @@ func headersAll(_ *state, L *lua.LState) int {
 func headersNames(_ *state, L *lua.LState) int { return give(L, listOf(L, argHeaders(L).names(L))) }
 
 func listOf(L *lua.LState, texts []string) *lua.LTable {
-	list := L.NewTable()
+	list := L.CreateTable(len(texts), 0)
 	for _, text := range texts {
-		list.Append(lua.LString(text))
+		list.Append(lua.LString(strings.Clone(text)))
 	}
 	return list
 }

@@ -112,7 +112,7 @@ func (s *state) refill(f *fiber, instructions int64) {
 // through. The count is an estimate: of the interpreter's structures as they
 // are on 64-bit systems, without what the allocator adds.
 func (s *state) census(limit int64) int64 {
-	c := census{limit: limit, seen: make(map[unsafe.Pointer]struct{})}
+	c := census{limit: limit, seen: make(map[unsafe.Pointer]struct{}), next: s.next}
 	c.add(s.L.G.Registry, s.L.G.Global, s.L, s.module)
 	for _, f := range s.idle {
 		c.own(f.thread)
@@ -155,6 +155,7 @@ func (s *state) census(limit int64) int64 {
 		c.add(r)
 	}
 	c.run()
+	c.compact()
 	return c.bytes
 }
 
@@ -170,13 +171,17 @@ type census struct {
 	bytes int64
 	seen  map[unsafe.Pointer]struct{}
 	todo  []lua.LValue
+
+	next     *lua.LFunction           // by which tables are gone through
+	passed   map[*lua.LTable]struct{} // that are, perhaps
+	loosened []*lua.LTable            // that hold more removed keys than others
 }
 
 // What the structures of the interpreter take.
 const (
 	valueBytes    = 16
 	tableBytes    = 96
-	entryBytes    = 112 // of the hash part: key, value, and the order of both
+	entryBytes    = 112 // of the hash part: key, value, and the order of both; of a removed key too
 	functionBytes = 64
 	upvalueBytes  = 64
 	userdataBytes = 48
@@ -253,8 +258,16 @@ func (c *census) run() {
 }
 
 func (c *census) table(t *lua.LTable) {
-	array, entries := parts.table(t)
-	c.bytes += tableBytes + valueBytes*int64(array) + entryBytes*int64(entries)
+	c.bytes += tableBytes
+	if parts.known {
+		p := parts.table(t)
+		c.bytes += valueBytes*int64(cap(*p.array)) + entryBytes*int64(len(*p.strings)+len(*p.others))
+		if p.removed() > len(*p.keys)/2+fewRemoved {
+			c.loosened = append(c.loosened, t) // its removed keys are counted if they stay
+		} else {
+			c.removed(p)
+		}
+	}
 	if c.bytes > c.limit {
 		return
 	}
@@ -277,7 +290,54 @@ func (c *census) function(f *lua.LFunction) {
 func (c *census) thread(t *lua.LState) {
 	stack := parts.stack(t)
 	c.bytes += threadBytes + valueBytes*int64(cap(stack))
-	c.add(stack...)
+	c.stack(stack)
+}
+
+// stack counts what is on a stack. A table there that next has been called with is perhaps
+// gone through just now, and is to keep its removed keys: one of them may be where the script is.
+func (c *census) stack(values []lua.LValue) {
+	c.add(values...)
+	for i := range len(values) - 1 {
+		if fn, ok := values[i].(*lua.LFunction); !ok || fn != c.next {
+			continue
+		}
+		if t, ok := values[i+1].(*lua.LTable); ok {
+			if c.passed == nil {
+				c.passed = make(map[*lua.LTable]struct{})
+			}
+			c.passed[t] = struct{}{}
+		}
+	}
+}
+
+// removed counts the keys of a table that were removed.
+func (c *census) removed(t tableParts) {
+	if t.removed() == 0 {
+		return
+	}
+	c.bytes += entryBytes * int64(t.removed())
+	for _, key := range *t.keys {
+		if text, ok := key.(lua.LString); ok && len(text) >= lookedUpString {
+			c.text(string(text)) // once, if it is there still
+		}
+	}
+}
+
+// fewRemoved is how many removed keys of a table do not matter.
+const fewRemoved = 64
+
+// compact has the tables made anew that hold more removed keys than others, except those
+// that are gone through. It needs to have seen all stacks.
+func (c *census) compact() {
+	complete := c.bytes <= c.limit
+	for _, t := range c.loosened {
+		p := parts.table(t)
+		if _, passed := c.passed[t]; passed || !complete {
+			c.removed(p)
+			continue
+		}
+		p.compact()
+	}
 }
 
 // own counts the thread of a fiber, which is the host's as far as every fiber has one.
@@ -285,7 +345,7 @@ func (c *census) own(t *lua.LState) {
 	if c.first(unsafe.Pointer(t)) {
 		stack := parts.stack(t)
 		c.bytes += valueBytes * int64(max(cap(stack)-initialRegistry, 0))
-		c.add(stack...)
+		c.stack(stack)
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 var parts = newParts()
 
 type structureParts struct {
-	array, strings, others fieldOf // of a table
+	array, strings, others fieldOf // of a table: its values by index, those by strings, those by other keys
+	keys, places           fieldOf // of a table: the keys in order, those that were removed included, and where each is
 	reg, open, handles     fieldOf // of a thread: its registry, the open upvalues, whether a function handles errors
 	values, used, grows    fieldOf // of a registry: the stack, how far it is used, and by how much it grows
 	boxes, regBoxes        fieldOf // of a thread and of its registry: what numbers are kept in
@@ -50,8 +51,10 @@ func newParts() (p structureParts) {
 	table, thread, upvalue := reflect.TypeFor[lua.LTable](), reflect.TypeFor[lua.LState](), reflect.TypeFor[lua.Upvalue]()
 	values := is(reflect.TypeFor[[]lua.LValue]())
 	p.array = find(table, "array", values)
-	p.strings = find(table, "strdict", isKind(reflect.Map))
-	p.others = find(table, "dict", isKind(reflect.Map))
+	p.strings = find(table, "strdict", is(reflect.TypeFor[map[string]lua.LValue]()))
+	p.others = find(table, "dict", is(reflect.TypeFor[map[lua.LValue]lua.LValue]()))
+	p.keys = find(table, "keys", values)
+	p.places = find(table, "k2i", is(reflect.TypeFor[map[lua.LValue]int]()))
 	p.open = find(thread, "uvcache", is(reflect.TypeFor[*lua.Upvalue]()))
 	p.handles = find(thread, "hasErrorFunc", isKind(reflect.Bool))
 	p.after = find(upvalue, "next", is(reflect.TypeFor[*lua.Upvalue]()))
@@ -77,19 +80,6 @@ func newParts() (p structureParts) {
 
 // in returns where a field of the structure at base is.
 func (f fieldOf) in(base unsafe.Pointer) unsafe.Pointer { return unsafe.Add(base, f.offset) }
-
-// table returns for how many values the array of a table has room, and how many its
-// hash part has.
-func (p *structureParts) table(t *lua.LTable) (array, entries int) {
-	if !p.known {
-		return 0, 0
-	}
-	base := unsafe.Pointer(t)
-	array = cap(*(*[]lua.LValue)(p.array.in(base)))
-	entries = reflect.NewAt(p.strings.typ, p.strings.in(base)).Elem().Len() +
-		reflect.NewAt(p.others.typ, p.others.in(base)).Elem().Len()
-	return array, entries
-}
 
 // registry returns the registry of a thread.
 func (p *structureParts) registry(t *lua.LState) unsafe.Pointer {

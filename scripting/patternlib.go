@@ -38,7 +38,7 @@ func (m *matcher) value(L *lua.LState, i, start, end int) lua.LValue {
 		if i > 0 {
 			L.RaiseError("invalid capture index")
 		}
-		return lua.LString(m.subject[start:end])
+		return partOf(m.subject, start, end)
 	}
 	c := m.captures[i]
 	switch c.length {
@@ -47,7 +47,7 @@ func (m *matcher) value(L *lua.LState, i, start, end int) lua.LValue {
 	case captureOpen:
 		L.RaiseError("unfinished capture")
 	}
-	return lua.LString(m.subject[c.start : c.start+c.length])
+	return partOf(m.subject, c.start, c.start+c.length)
 }
 
 // pushCaptures pushes all captures; the whole match if there is none and whole is set.

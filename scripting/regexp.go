@@ -235,7 +235,7 @@ func argRegex(s *state, L *lua.LState) (*regex, string) {
 // pushGroups pushes the groups of a match, or all of it if there are none.
 func (r *regex) pushGroups(L *lua.LState, text string, places []int) int {
 	if r.NumSubexp() == 0 {
-		return give(L, lua.LString(text[places[0]:places[1]]))
+		return give(L, partOf(text, places[0], places[1]))
 	}
 	for i := 1; i <= r.NumSubexp(); i++ {
 		L.Push(group(text, places, i, lua.LNil))
@@ -248,7 +248,7 @@ func group(text string, places []int, i int, missing lua.LValue) lua.LValue {
 	if places[2*i] < 0 {
 		return missing
 	}
-	return lua.LString(text[places[2*i]:places[2*i+1]])
+	return partOf(text, places[2*i], places[2*i+1])
 }
 
 func reMatch(s *state, L *lua.LState) int {
@@ -291,7 +291,7 @@ func reFindAll(s *state, L *lua.LState) int {
 func (r *regex) value(s *state, L *lua.LState, text string, places []int) lua.LValue {
 	s.meter.charge(r.NumSubexp() + 1)
 	if r.NumSubexp() == 0 {
-		return lua.LString(text[places[0]:places[1]])
+		return partOf(text, places[0], places[1])
 	}
 	t := L.CreateTable(r.NumSubexp(), 0)
 	for i, name := range r.SubexpNames() {
@@ -363,10 +363,10 @@ func reSplit(s *state, L *lua.LState) int {
 		if places[1] == 0 || places[0] == len(text) || all.Len() == limit-1 {
 			return
 		}
-		all.Append(lua.LString(text[done:places[0]]))
+		all.Append(partOf(text, done, places[0]))
 		done = places[1]
 	})
-	all.Append(lua.LString(text[done:]))
+	all.Append(partOf(text, done, len(text)))
 	return give(L, all)
 }
 

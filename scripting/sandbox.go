@@ -57,7 +57,10 @@ func (s *state) openLibraries() {
 	}
 	s.install(globals, binding{name: "require", call: require}, binding{name: "print", call: logPrint}, binding{name: "unpack", call: unpack})
 	s.install(globals, protectedFunctions...)
-	s.array = s.L.CreateTable(0, 0)
+	s.openTraversals(globals)
+	s.install(globals, s.guardRaw(globals)...)
+	s.array = s.L.CreateTable(0, 1)
+	s.array.RawSetString("__metatable", lua.LString("array"))
 	s.handleError = s.function(binding{name: "pcall", call: handled})
 	s.failing = s.L.NewFunction(func(L *lua.LState) int { L.RaiseError("it fails"); return 0 })
 	s.guardLibraries(globals)
@@ -89,24 +92,6 @@ func (s *state) install(table *lua.LTable, bindings ...binding) {
 	}
 }
 
-// freeze makes the globals read-only, after the script and its on_init. All handlers
-// see the same ones, so a variable that somebody forgot to make local would lead from
-// one connection to another.
-func (s *state) freeze() {
-	globals, frozen := s.L.G.Global, s.L.NewTable()
-	frozen.Metatable = globals.Metatable
-	globals.ForEach(frozen.RawSet)
-	frozen.ForEach(func(key, _ lua.LValue) { globals.RawSet(key, lua.LNil) })
-	meta := s.table(binding{name: "__newindex", call: func(_ *state, L *lua.LState) int {
-		L.RaiseError("the global %q cannot be set by a handler, because all connections share it: "+
-			"make it local, or keep it in conn.ctx", L.Get(2).String())
-		return 0
-	}})
-	meta.RawSetString("__index", frozen)
-	meta.RawSetString("__metatable", lua.LString("globals"))
-	globals.Metatable = meta
-}
-
 // guardLibraries replaces the functions that could take any amount of time or
 // memory in one instruction, or lead around the budget.
 func (s *state) guardLibraries(globals *lua.LTable) {
@@ -129,8 +114,8 @@ func (s *state) guardLibraries(globals *lua.LTable) {
 	s.guardCoroutines(globals)
 	// Strings get their methods from the library as it is now; the library itself
 	// was their metatable.
-	methods := s.L.NewTable()
-	methods.RawSetString("__index", globals.RawGetString(lua.StringLibName))
-	methods.RawSetString("__metatable", lua.LString("string"))
-	s.L.SetMetatable(lua.LString(""), methods)
+	s.methods = s.L.NewTable()
+	s.methods.RawSetString("__index", globals.RawGetString(lua.StringLibName))
+	s.methods.RawSetString("__metatable", lua.LString("string"))
+	s.L.SetMetatable(lua.LString(""), s.methods)
 }

@@ -194,6 +194,9 @@ type state struct {
 	array     *lua.LTable // the metatable of tables that are arrays of JSON
 	decoding  *decoder    // of JSON, while it does
 	concat    *lua.LFunction
+	next      *lua.LFunction // by which tables are gone through
+	methods   *lua.LTable    // the metatable of strings
+	sealed    map[*lua.LTable]seal
 
 	handleError *lua.LFunction // of protected calls
 	failing     *lua.LFunction // raises an error
@@ -396,7 +399,7 @@ func (s *state) checkEnded() {
 // collector reports to the state, is kept by the state itself.
 func (s *state) forget() {
 	s.L, s.sink, s.handlers, s.types, s.modules = nil, nil, handlers{}, types{}, nil
-	s.module, s.drop, s.null, s.array, s.concat, s.handleError, s.failing, s.direction = nil, nil, nil, nil, nil, nil, nil, [2]lua.LValue{}
+	s.module, s.drop, s.null, s.array, s.concat, s.next, s.methods, s.sealed, s.handleError, s.failing, s.direction = nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, [2]lua.LValue{}
 }
 
 // settled is told that an operation has ended that no fiber waited for.

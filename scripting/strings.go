@@ -10,9 +10,10 @@ import (
 )
 
 // stringFunctions replace those of the string library whose result can be of any
-// size, or whose letters are not those of ASCII only.
+// size or pins a string of any size, or whose letters are not those of ASCII only.
 var stringFunctions = []binding{
 	{"byte", stringByte, "", ""},
+	{"sub", stringSub, "", ""},
 	{"rep", stringRep, "", ""},
 	{"format", stringFormat, "", ""},
 	{"upper", stringUpper, "", ""},
@@ -39,6 +40,16 @@ func stringRep(s *state, L *lua.LState) int {
 	}
 	s.meter.chargeBytes(int(n) * len(text))
 	return give(L, lua.LString(strings.Repeat(text, int(n))))
+}
+
+func stringSub(s *state, L *lua.LState) int {
+	text := L.CheckString(1)
+	from, to := span(len(text), int64(L.CheckInt(2)), int64(L.OptInt(3, -1)))
+	part := partOf(text, from, to)
+	if pins(to-from, len(text)) { // it was copied
+		s.meter.chargeBytes(to - from)
+	}
+	return give(L, part)
 }
 
 func stringUpper(s *state, L *lua.LState) int { return s.mapBytes(L, 'a', 'z', 'A'-'a') }
@@ -238,6 +249,7 @@ const movesPerInstruction = 8
 
 func tableInsert(s *state, L *lua.LState) int {
 	t := L.CheckTable(1)
+	s.refuseSealed(L, t, lua.LNumber(t.Len()+1))
 	switch L.GetTop() {
 	case 2:
 		t.Append(L.Get(2))

@@ -133,6 +133,9 @@ func TestRefused(t *testing.T) {
 			t.Error(bounds)
 		}
 	}
+	if _, err := r.Counter("c", strings.Repeat("x", 1025)); err == nil {
+		t.Error("a help text of any size")
+	}
 	if len(r.Gather()) != 0 {
 		t.Error("what was refused is there")
 	}

@@ -67,6 +67,7 @@ const (
 	maxSeries     = 10_000
 	maxLabels     = 10
 	maxLabelValue = 256
+	maxHelp       = 1024
 	maxBounds     = 64
 )
 
@@ -119,6 +120,9 @@ func (r *Registry) find(name, help string, kind Kind, bounds []float64, labels [
 	labels = slices.Clone(labels)
 	slices.SortFunc(labels, func(a, b Label) int { return strings.Compare(a.Name, b.Name) })
 	names, key, err := check(name, bounds, labels)
+	if err == nil && len(help) > maxHelp {
+		err = fmt.Errorf("a help text has at most %d bytes, not %d", maxHelp, len(help))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("metric %q: %w", name, err)
 	}
@@ -135,8 +139,12 @@ func (r *Registry) find(name, help string, kind Kind, bounds []float64, labels [
 		return nil, fmt.Errorf("metric %q: %w", name, ErrTooManySeries)
 	}
 	if f == nil {
-		f = &family{kind: kind, help: help, labels: names, bounds: slices.Clone(bounds), series: make(map[string]*series)}
+		name = strings.Clone(name) // all texts may be parts of larger ones
+		f = &family{kind: kind, help: strings.Clone(help), labels: names, bounds: slices.Clone(bounds), series: make(map[string]*series)}
 		r.families[name] = f
+	}
+	for i, l := range labels {
+		labels[i] = Label{strings.Clone(l.Name), strings.Clone(l.Value)}
 	}
 	s := f.newSeries(r.workers, labels)
 	f.series[key] = s

@@ -173,7 +173,8 @@ local session = {}
 ---@return string|number|boolean|nil
 function session:get(key) end
 
----`nil` removes the value. `"full"`: there are 1024 already.
+---`nil` removes the value. `"full"`: there are 1024 already, or they would take more than 1 MiB, or
+---those of all sessions more than 64 MiB.
 ---@param key string
 ---@param value fwx.bytes|number|boolean|nil
 ---@return true?
