@@ -44,9 +44,9 @@ func TestSessionValues(t *testing.T) {
 func TestSessionBytes(t *testing.T) {
 	fw := new(Firewall)
 	fw.sessions.sessions = make(map[netip.Addr]*Session)
-	g := &generation{fw: fw}
+	l := &listener{fw: fw}
 	open := func(i int) *Session {
-		return fw.sessions.open(g, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+		return fw.sessions.open(l, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
 	}
 	half := strings.Repeat("x", maxSessionBytes/2)
 	s := open(0)
@@ -75,13 +75,13 @@ func TestSessionBytes(t *testing.T) {
 		t.Error("there was room")
 	}
 	for _, s := range all[:len(all)-1] {
-		fw.sessions.close(s, g)
+		fw.sessions.close(s, l)
 	}
 	if !last.Set("a", half) {
 		t.Error("sessions that have ended leave no room")
 	}
-	fw.sessions.close(last, g)
-	fw.sessions.close(s, g)
+	fw.sessions.close(last, l)
+	fw.sessions.close(s, l)
 	last.Set("a", nil) // it is used after its end
 	if total := fw.sessions.bytes.Load(); total != 0 {
 		t.Errorf("%d bytes are left", total)

@@ -89,13 +89,24 @@ func (s *state) stalled(held time.Duration) {
 	}
 	t := s.running.task
 	attrs := []slog.Attr{slog.String("handler", t.name), slog.Duration("for", held)}
-	if at := strings.TrimSuffix(s.L.G.CurrentThread.Where(0), ":"); at != "" {
-		attrs = append(attrs, slog.String("at", strings.TrimSpace(at)))
+	if at := s.place(); at != "" {
+		attrs = append(attrs, slog.String("at", at))
 	}
 	if t.conn != nil {
 		attrs = append(attrs, slog.Uint64("connection", t.conn.connection.ID()))
 	}
 	s.logger.LogAttrs(context.Background(), slog.LevelWarn, "a handler holds its worker: all its connections wait", attrs...)
+}
+
+// place returns the line of the script that runs, or has called the function of the host
+// that does; empty if there is none.
+func (s *state) place() string {
+	for level := 0; ; level++ {
+		at := strings.TrimSpace(strings.TrimSuffix(s.L.G.CurrentThread.Where(level), ":"))
+		if !strings.HasPrefix(at, "[G]") {
+			return at
+		}
+	}
 }
 
 // scriptError strips an error of Lua of its traceback, for a start that is refused.
