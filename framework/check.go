@@ -184,6 +184,9 @@ func (c *Config) checkUpstream(p part, u *UpstreamConfig) {
 	u.checkHash(p)
 	p.duration("connect_timeout", &u.ConnectTimeout, defaultConnectTimeout)
 	p.duration("slow_start", &u.SlowStart, 0)
+	p.duration("idle_timeout", &u.IdleTimeout, defaultServerIdle)
+	p.number("max_idle", &u.MaxIdle, maxCount, defaultMaxIdle)
+	p.count("max_requests", u.MaxRequests, maxCount)
 	p.count("max_connections", u.MaxConnections, maxCount)
 	if u.Check != nil {
 		check := *u.Check

@@ -15,8 +15,11 @@ import (
 // zeros are what a written zero means, by section and key: "" where it is taken, and means what
 // docs/reference/config.md says, otherwise what the mistake says.
 var zeros = map[string]map[string]string{
-	"service":         {"workers": "", "max_connections": "", "drain": "leave the key out for 10s"},
-	"upstream":        {"connect_timeout": "leave the key out for 5s", "max_connections": "", "slow_start": ""},
+	"service": {"workers": "", "max_connections": "", "drain": "leave the key out for 10s"},
+	"upstream": {
+		"connect_timeout": "leave the key out for 5s", "max_connections": "", "slow_start": "",
+		"idle_timeout": "leave the key out for 30s", "max_idle": "wants a number from 1 to 10000000, not 0", "max_requests": "",
+	},
 	"upstream.server": {"weight": "wants a number from 1 to 256, not 0"},
 	"upstream.check": {
 		"interval": "leave the key out for 5s", "timeout": "leave the key out for 2s", "rise": "wants a number from 1 to 1000, not 0", "fall": "wants a number from 1 to 1000, not 0",

@@ -121,6 +121,13 @@ type UpstreamConfig struct {
 	// MaxConnections bounds the connections to each server, with protocol "http" the
 	// requests; 0: nothing does.
 	MaxConnections int `toml:"max_connections"`
+	// IdleTimeout is how long a connection of protocol "http" to a server is kept while no
+	// request uses it; 0 means 30 s. A server that says less by Keep-Alive is heeded.
+	IdleTimeout time.Duration `toml:"idle_timeout"`
+	// MaxIdle bounds the idle ones to each server, for each worker; 0 means 1024.
+	MaxIdle int `toml:"max_idle"`
+	// MaxRequests is for how many requests one is used; 0: nothing bounds them.
+	MaxRequests int `toml:"max_requests"`
 	// SlowStart is how long a server that joins or comes back takes to get its whole
 	// share; 0: it has it at once.
 	SlowStart time.Duration `toml:"slow_start"`

@@ -462,6 +462,7 @@ type httpWorker struct {
 
 	idle    map[serverKey][]*httpServer // connections to servers that nobody uses, the latest last
 	sweeper *completion.Timer           // ends those that nobody has used for long
+	sweepAt time.Duration               // when it does
 
 	scratch   []byte      // for whoever needs it for a moment
 	buffers   [][]byte    // unused ones

@@ -134,7 +134,7 @@ func TestHTTPBadAnswers(t *testing.T) {
 	}
 }
 
-// A server that breaks its connection off: before its answer a safe request is sent again, in
+// A server that breaks its connection off: before its answer an idempotent request is sent again, in
 // its head it is 502, in its body the client sees that it is incomplete.
 func TestHTTPServerResets(t *testing.T) {
 	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
@@ -147,8 +147,8 @@ func TestHTTPServerResets(t *testing.T) {
 		{"before the head, once", "GET", 0, 1, 200},
 		{"before the head, three times", "OPTIONS", 0, maxRetries, 200},
 		{"before the head, always", "HEAD", 0, maxRetries + 1, 502},
-		{"before the head of what is not safe", "DELETE", 0, 1, 502},
-		{"in the head", "DELETE", 20, 1, 502}, // a safe one is sent again where the reset overtakes the head, as on Windows
+		{"before the head of what is not idempotent", "POST", 0, 1, 502},
+		{"in the head", "POST", 20, 1, 502}, // an idempotent one is sent again where the reset overtakes the head, as on Windows
 		{"in the body", "GET", len(answer) - 1, 1, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -469,12 +469,12 @@ var errNoAnswer = errors.New("the server closed the connection without an answer
 // maxRetries bounds how often a request is sent again.
 const maxRetries = 3
 
-// mayRetry reports whether the request may be sent again: it is safe, nothing of an
-// answer has come, and none of it is gone.
+// mayRetry reports whether the request may be sent again: it is idempotent (RFC 9110,
+// 9.2.2), nothing of an answer has come, and none of it is gone.
 func (x *Exchange) mayRetry() bool {
 	r := &x.request
 	return x.retries < maxRetries && x.response.Status() == 0 && r.Framing() == http1.NoBody && x.lengthUp == 0 && r.Upgrade() == nil &&
-		(r.Is("GET") || r.Is("HEAD") || r.Is("OPTIONS") || r.Is("TRACE"))
+		(r.Is("GET") || r.Is("HEAD") || r.Is("OPTIONS") || r.Is("TRACE") || r.Is("PUT") || r.Is("DELETE"))
 }
 
 // dropServer ends the connection to the server.

@@ -13,7 +13,7 @@ func TestHTTPPoolIsBounded(t *testing.T) {
 	var waiting []*memoryConn
 	s := m.server(func(c *memoryConn, _ string) { waiting = append(waiting, c) })
 	m.start(nil)
-	clients := make([]*memoryConn, maxIdle+2)
+	clients := make([]*memoryConn, defaultMaxIdle+2)
 	for i := range clients {
 		clients[i] = m.client()
 	}
@@ -35,7 +35,7 @@ func TestHTTPPoolIsBounded(t *testing.T) {
 				t.Fatalf("round %d: the answer was %s", round, got)
 			}
 		}
-		if n := s.open(); n != maxIdle {
+		if n := s.open(); n != defaultMaxIdle {
 			t.Errorf("round %d: %d connections are kept", round, n)
 		}
 	}
@@ -79,13 +79,13 @@ func TestHTTPPoolIsSwept(t *testing.T) {
 	if got := m.get("GET /other HTTP/1.1\r\nHost: a\r\n\r\n"); got != "200" {
 		t.Error(got)
 	}
-	const nearly = idleLimit - time.Millisecond
+	const nearly = defaultServerIdle - time.Millisecond
 	kept(nearly, 3, 1)
-	kept(idleLimit, 1, 1)
+	kept(defaultServerIdle, 1, 1)
 	kept(10*time.Second+nearly, 1, 1)
-	kept(10*time.Second+idleLimit, 0, 1)
+	kept(10*time.Second+defaultServerIdle, 0, 1)
 	kept(20*time.Second+nearly, 0, 1)
-	kept(20*time.Second+idleLimit, 0, 0)
+	kept(20*time.Second+defaultServerIdle, 0, 0)
 	if len(s.conns) != 3 {
 		t.Errorf("the server has had %d connections", len(s.conns))
 	}
@@ -115,6 +115,9 @@ func TestHTTPPooledConnectionEnds(t *testing.T) {
 			{"GET", getRequest, "200"},
 			{"GET with a body", strings.Replace(postRequest, "POST", "GET", 1), "502"},
 			{"POST", postRequest, "502"},
+			{"DELETE", strings.Replace(getRequest, "GET", "DELETE", 1), "200"},
+			{"PUT", strings.Replace(getRequest, "GET", "PUT", 1), "200"},
+			{"PUT with a body", strings.Replace(postRequest, "POST", "PUT", 1), "502"},
 		} {
 			t.Run("when used, "+how+", "+test.name, func(t *testing.T) {
 				m := newMachine(t)
@@ -209,4 +212,94 @@ func TestHTTPRetryStaysInItsUpstream(t *testing.T) {
 			}
 		})
 	})
+}
+
+// The settings of an upstream, and what its servers say, decide how long a connection is
+// kept and for how many requests.
+func TestHTTPPoolSettings(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*UpstreamConfig)
+		hint   string        // of the server
+		stays  time.Duration // 0: it is ended at once
+	}{
+		{"the default", nothingOf, "", defaultServerIdle},
+		{"idle_timeout", func(u *UpstreamConfig) { u.IdleTimeout = 7 * time.Second }, "", 7 * time.Second},
+		{"a hint", nothingOf, "timeout=5", 4 * time.Second},
+		{"a hint among others", nothingOf, "max=100 , Timeout = 5", 4 * time.Second},
+		{"a short hint", nothingOf, "timeout=1", time.Second / 2},
+		{"a hint of nothing", nothingOf, "timeout=0", 0},
+		{"a long hint", nothingOf, "timeout=3600", defaultServerIdle},
+		{"no hint", nothingOf, "max=100", defaultServerIdle},
+		{"an empty hint", nothingOf, "timeout=", defaultServerIdle},
+		{"a hint that is no number", nothingOf, "timeout=-5", defaultServerIdle},
+		{"a huge hint", nothingOf, "timeout=99999999999999999999", defaultServerIdle},
+		{"max_requests", func(u *UpstreamConfig) { u.MaxRequests = 1 }, "", 0},
+		{"more requests", func(u *UpstreamConfig) { u.MaxRequests = 2 }, "", defaultServerIdle},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := newMachine(t)
+			s := m.server(func(c *memoryConn, _ string) {
+				hint := ""
+				if test.hint != "" {
+					hint = "Keep-Alive: " + test.hint + "\r\n"
+				}
+				c.say("HTTP/1.1 200 OK\r\n" + hint + "Content-Length: 2\r\n\r\nok")
+			})
+			m.start(func(c *Config) { test.change(&c.Upstreams[0]) })
+			if got := m.get(postRequest); got != "200" {
+				t.Fatal(got)
+			}
+			if test.stays > 0 {
+				m.pass(test.stays - time.Millisecond)
+				if n := s.open(); n != 1 {
+					t.Fatalf("%d connections shortly before its end", n)
+				}
+				m.pass(time.Millisecond)
+			}
+			if n := s.open(); n != 0 {
+				t.Errorf("%d connections are kept after %v", n, test.stays)
+			}
+		})
+	}
+}
+
+func nothingOf(*UpstreamConfig) {}
+
+// A connection is used for as many requests as it may be.
+func TestHTTPPoolMaxRequests(t *testing.T) {
+	m := newMachine(t)
+	s := m.server(nil)
+	m.start(func(c *Config) { c.Upstreams[0].MaxRequests, c.Upstreams[0].MaxIdle = 3, 1 })
+	for i := range 7 {
+		if got := m.get(postRequest); got != "200" || len(s.conns) != 1+i/3 {
+			t.Errorf("request %d: %s on connection %d", i, got, len(s.conns))
+		}
+	}
+}
+
+// Server connections that are idle for different times are each ended at theirs, and none is
+// used behind it.
+func TestHTTPPoolTimesOfTheirOwn(t *testing.T) {
+	m := newMachine(t)
+	var waiting []*memoryConn
+	s := m.server(func(c *memoryConn, _ string) { waiting = append(waiting, c) })
+	m.start(nil)
+	clients := []*memoryConn{m.client(), m.client(), m.client()}
+	for _, c := range clients {
+		m.ask(c, getRequest)
+	}
+	for i, seconds := range []string{"20", "3", "10"} {
+		waiting[i].say("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=" + seconds + "\r\nContent-Length: 2\r\n\r\nok")
+		m.settle()
+	}
+	for _, after := range []struct {
+		time time.Duration
+		open int
+	}{{1999 * time.Millisecond, 3}, {time.Millisecond, 2}, {6999 * time.Millisecond, 2}, {time.Millisecond, 1}, {9999 * time.Millisecond, 1}, {time.Millisecond, 0}} {
+		m.pass(after.time)
+		if n := s.open(); n != after.open {
+			t.Errorf("%d connections are kept, not %d, after %v more", n, after.open, after.time)
+		}
+	}
 }

@@ -66,6 +66,7 @@ func (x *Exchange) receiveHead() bool {
 	x.place.Report(nil)
 	x.received = x.response.Status()
 	x.responseBody.begin(x.response.Framing(), x.response.Length(), &x.h.config.limits)
+	s.heed(&x.response)
 	x.response.RemoveHopByHop()
 	x.responseState = responseHeld
 	if x.route != nil {

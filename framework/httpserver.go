@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"fwx/framework/completion"
@@ -27,7 +26,9 @@ type httpServer struct {
 	reused     bool              // it has served an exchange before
 	parking    bool              // it becomes idle when the send in flight has ended
 	closed     bool
-	since      time.Duration // idle
+	requests   int           // that it was used for
+	stay       time.Duration // how long it may be idle
+	until      time.Duration // when it has been
 
 	buffer *completion.Buffer // received
 	rest   []byte             // and not taken yet
@@ -45,13 +46,6 @@ type serverKey struct {
 	address  completion.Address
 }
 
-const (
-	// maxIdle bounds the idle connections to a server, for each worker.
-	maxIdle = 1024
-	// idleLimit is how long a connection to a server may be idle.
-	idleLimit = 30 * time.Second
-)
-
 func newHTTPWorker(fw *Firewall, worker *completion.Worker) *httpWorker {
 	w := &httpWorker{fw: fw, worker: worker, idle: make(map[serverKey][]*httpServer)}
 	w.sweeper = worker.NewTimer(w.sweep)
@@ -61,80 +55,9 @@ func newHTTPWorker(fw *Firewall, worker *completion.Worker) *httpWorker {
 	return w
 }
 
-// unused takes an idle connection to a server; nil if there is none.
-func (w *httpWorker) unused(key serverKey) *httpServer {
-	list := w.idle[key]
-	n := len(list)
-	if n == 0 {
-		return nil
-	}
-	s := list[n-1]
-	list[n-1] = nil
-	w.idle[key] = list[:n-1]
-	s.reused = true
-	return s
-}
-
-// park makes a connection idle.
-func (w *httpWorker) park(s *httpServer) {
-	list := w.idle[s.key]
-	if len(list) >= maxIdle || s.key.upstream.retired.Load() {
-		s.close()
-		return
-	}
-	s.x, s.since = nil, w.worker.Now()
-	w.idle[s.key] = append(list, s)
-	if !w.sweeper.Armed() {
-		w.sweeper.Reset(idleLimit)
-	}
-}
-
-// forget takes an idle connection that has ended out of the pool.
-func (w *httpWorker) forget(s *httpServer) {
-	list := w.idle[s.key]
-	if i := slices.Index(list, s); i >= 0 {
-		w.idle[s.key] = slices.Delete(list, i, i+1)
-	}
-}
-
-// dropIdle ends the idle connections to the servers of an upstream.
-func (w *httpWorker) dropIdle(u *upstream) {
-	for key, list := range w.idle {
-		if key.upstream == u {
-			delete(w.idle, key)
-			for _, s := range list {
-				s.close()
-			}
-		}
-	}
-}
-
-// sweep ends connections that have been idle for too long: the first ones of each list.
-func (w *httpWorker) sweep() {
-	now, next := w.worker.Now(), time.Duration(0) // when the next one will have been; 0: there is none
-	for key, list := range w.idle {
-		n := 0
-		for n < len(list) && now-list[n].since >= idleLimit {
-			list[n].close()
-			n++
-		}
-		if list = slices.Delete(list, 0, n); len(list) == 0 {
-			delete(w.idle, key)
-			continue
-		}
-		w.idle[key] = list
-		if due := list[0].since + idleLimit; next == 0 || due < next {
-			next = due
-		}
-	}
-	if next > 0 {
-		w.sweeper.Reset(next - now)
-	}
-}
-
 // dial begins to connect to a server for an exchange.
 func (w *httpWorker) dial(x *Exchange, key serverKey) error {
-	s := &httpServer{w: w, key: key, x: x, connecting: true, recv: w.worker.CreateOverlapped(), send: w.worker.CreateOverlapped()}
+	s := &httpServer{w: w, key: key, x: x, connecting: true, stay: key.upstream.config.IdleTimeout, recv: w.worker.CreateOverlapped(), send: w.worker.CreateOverlapped()}
 	err := errors.Join(
 		s.recv.SetNotificationInterface((*serverConnected)(s), nil),
 		s.send.SetNotificationInterface((*serverSent)(s), nil),
@@ -334,6 +257,7 @@ func (n *serverSent) CompleteAsyncIO(_ bool, _ int, err error, _ *completion.Ove
 // leave ends the exchange's use of the connection, which goes on for others if it can.
 func (s *httpServer) leave(reusable bool) {
 	s.x.server, s.x = nil, nil
+	s.requests++
 	switch {
 	case !reusable || s.closed || len(s.rest) > 0 || len(s.out) > 0:
 		s.close()

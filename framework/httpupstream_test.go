@@ -274,7 +274,7 @@ func TestHTTPDrained(t *testing.T) {
 		t.Errorf("ready again it was asked %d times, on %d connections", n-before, len(a.conns))
 	}
 	must(m.drain(a, true))(t)
-	m.pass(idleLimit)
+	m.pass(defaultServerIdle)
 	if n := a.open(); n != 0 {
 		t.Errorf("%d connections are kept for long", n)
 	}

@@ -69,7 +69,7 @@ func (u *upstream) retire(fw *Firewall) {
 	for i, w := range fw.port.Workers() {
 		_ = w.Post(func() { // an error means that the service ends
 			if h := fw.live[i].http; h != nil {
-				h.dropIdle(u)
+				h.drop(func(s *httpServer) bool { return s.key.upstream == u })
 			}
 		})
 	}

@@ -1,0 +1,120 @@
+package framework
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"fwx/framework/wire/http1"
+)
+
+const (
+	// defaultServerIdle is how long a connection to a server may be idle.
+	defaultServerIdle = 30 * time.Second
+	// defaultMaxIdle bounds the idle connections to a server, for each worker.
+	defaultMaxIdle = 1024
+	// hintMargin is how long before the time that a server has said the gateway ends an
+	// idle connection: a request may be on its way for that long, and the server's clock
+	// began earlier.
+	hintMargin = time.Second
+)
+
+// unused takes an idle connection to a server, the one that was used last; nil if there is
+// none.
+func (w *httpWorker) unused(key serverKey) *httpServer {
+	for list := w.idle[key]; len(list) > 0; list = w.idle[key] {
+		s := list[len(list)-1]
+		w.forget(s)
+		if s.until > w.worker.Now() {
+			s.reused = true
+			return s
+		}
+		s.close()
+	}
+	return nil
+}
+
+// park makes a connection idle, unless it has had its time or its requests.
+func (w *httpWorker) park(s *httpServer) {
+	u, list := s.key.upstream, w.idle[s.key]
+	used := u.config.MaxRequests > 0 && s.requests >= u.config.MaxRequests
+	if used || s.stay <= 0 || len(list) >= u.config.MaxIdle || u.retired.Load() {
+		s.close()
+		return
+	}
+	s.x, s.until = nil, w.worker.Now()+s.stay
+	w.idle[s.key] = append(list, s)
+	if !w.sweeper.Armed() || s.until < w.sweepAt {
+		w.sweepAt = s.until
+		w.sweeper.Reset(s.stay)
+	}
+}
+
+// forget takes an idle connection out of the pool.
+func (w *httpWorker) forget(s *httpServer) {
+	list := w.idle[s.key]
+	if i := slices.Index(list, s); i >= 0 {
+		w.idle[s.key] = slices.Delete(list, i, i+1)
+	}
+}
+
+// drop ends the idle connections for which it is so.
+func (w *httpWorker) drop(so func(*httpServer) bool) {
+	for key, list := range w.idle {
+		list = slices.DeleteFunc(list, func(s *httpServer) bool {
+			if !so(s) {
+				return false
+			}
+			s.close()
+			return true
+		})
+		if w.idle[key] = list; len(list) == 0 {
+			delete(w.idle, key)
+		}
+	}
+}
+
+// sweep ends connections that have been idle for too long.
+func (w *httpWorker) sweep() {
+	now, next := w.worker.Now(), time.Duration(0) // when the next one will have been; 0: there is none
+	w.drop(func(s *httpServer) bool {
+		if s.until > now && (next == 0 || s.until < next) {
+			next = s.until
+		}
+		return s.until <= now
+	})
+	if next > 0 {
+		w.sweepAt = next
+		w.sweeper.Reset(next - now)
+	}
+}
+
+// heed notes how long the server says that it keeps the connection when it is idle.
+func (s *httpServer) heed(p *http1.Response) {
+	if hint, ok := keepAliveTimeout(p.Get("keep-alive")); ok {
+		s.stay = min(s.stay, hint-min(hint/2, hintMargin))
+	}
+}
+
+// keepAliveTimeout returns the timeout of a field Keep-Alive, "timeout=5, max=100".
+func keepAliveTimeout(field []byte) (timeout time.Duration, ok bool) {
+	for parameter := range bytes.SplitSeq(field, []byte(",")) {
+		name, value, _ := bytes.Cut(parameter, []byte("="))
+		if !http1.EqualFold(bytes.TrimSpace(name), "timeout") {
+			continue
+		}
+		seconds := 0
+		value = bytes.TrimSpace(value)
+		for _, b := range value {
+			if b < '0' || b > '9' || seconds > maxHint {
+				return 0, false
+			}
+			seconds = 10*seconds + int(b-'0')
+		}
+		return time.Duration(seconds) * time.Second, len(value) > 0
+	}
+	return 0, false
+}
+
+// maxHint is a hint in seconds beyond which nobody means one.
+const maxHint = 1 << 20
