@@ -101,6 +101,7 @@ func newState(s *suite, say func(string)) *lua.LState {
 	if table, ok := L.GetGlobal("package").(*lua.LTable); ok {
 		table.RawSetString("path", lua.LString(filepath.Join(filepath.Dir(s.path), "?.lua")))
 	}
+	openLoaders(L)
 	L.PreloadModule("fwx", func(L *lua.LState) int {
 		L.RaiseError(`a test has no "fwx": the script has, and the test drives it by the t that it is given`)
 		return 0

@@ -22,11 +22,43 @@ func Compile(name string, source []byte, change func([]ast.Stmt) []ast.Stmt) (*l
 	if change != nil {
 		chunk = change(chunk)
 	}
-	proto, err := lua.Compile(chunk, name)
+	proto, err := generate(name, chunk)
 	if err != nil {
 		return nil, explain(name, err)
 	}
 	return proto, nil
+}
+
+// generate compiles a tree, once it has been mended.
+func generate(name string, chunk []ast.Stmt) (proto *lua.FunctionProto, err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case mistake:
+			err = &lua.CompileError{Line: r.line, Message: r.message}
+		default: // a fault of the compiler, which must not end the program
+			err = fmt.Errorf("the compiler failed: %v", r)
+		}
+	}()
+	if proto, err = lua.Compile(mend(chunk), name); err != nil {
+		return nil, err
+	}
+	return proto, checkSize(proto)
+}
+
+// maxCode is how many instructions a function can have: jumps go no further.
+const maxCode = 1<<17 - 1
+
+func checkSize(proto *lua.FunctionProto) error {
+	if len(proto.Code) > maxCode {
+		return &lua.CompileError{Line: proto.LineDefined, Message: "the function is too long"}
+	}
+	for _, inner := range proto.FunctionPrototypes {
+		if err := checkSize(inner); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // skipHashbang blanks a first line that begins with "#", as the lua program does.
