@@ -60,7 +60,7 @@ func chunkConcat(s *state, L *lua.LState) int {
 	var b strings.Builder
 	for n := 1; n <= 2; n++ {
 		if v, ok := L.Get(n).(lua.LNumber); ok {
-			b.WriteString(v.String())
+			b.WriteString(plainText(v))
 			continue
 		}
 		b.Write(argBytes(L, n))

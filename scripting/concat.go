@@ -50,7 +50,7 @@ func (s *state) concatenate(L *lua.LState) int {
 		case lua.LString:
 			size += len(v)
 		case lua.LNumber:
-			size += len(v.String())
+			size += len(plainText(v))
 		default:
 			return s.concatenateSlowly(L)
 		}
@@ -59,7 +59,7 @@ func (s *state) concatenate(L *lua.LState) int {
 	var b strings.Builder
 	b.Grow(size)
 	for i := 1; i <= n; i++ {
-		b.WriteString(L.Get(i).String())
+		b.WriteString(plainText(L.Get(i)))
 	}
 	return give(L, lua.LString(b.String()))
 }
@@ -85,8 +85,9 @@ func (s *state) concatenateSlowly(L *lua.LState) int {
 
 func (s *state) concatenatePair(L *lua.LState, left, right lua.LValue) lua.LValue {
 	if lua.LVCanConvToString(left) && lua.LVCanConvToString(right) {
-		s.checkSize(L, len(left.String())+len(right.String()))
-		return lua.LString(left.String() + right.String())
+		first, second := plainText(left), plainText(right)
+		s.checkSize(L, len(first)+len(second))
+		return lua.LString(first + second)
 	}
 	method := L.GetMetaField(left, "__concat")
 	if method == lua.LNil {

@@ -130,7 +130,7 @@ func (c *console) show(v lua.LValue) string {
 			return string(e.out)
 		}
 	}
-	return v.String()
+	return plainText(v)
 }
 
 func (c *console) write(text string) error {

@@ -55,7 +55,7 @@ func attrsOf(L *lua.LState, values *lua.LTable) (attrs []slog.Attr) {
 			}
 			attrs = append(attrs, slog.Float64(key.String(), float64(v)))
 		default:
-			attrs = append(attrs, slog.String(key.String(), L.ToStringMeta(value).String()))
+			attrs = append(attrs, slog.String(key.String(), shownText(L, value)))
 		}
 	})
 	slices.SortFunc(attrs, func(a, b slog.Attr) int { return cmp.Compare(a.Key, b.Key) })
@@ -69,7 +69,7 @@ func logPrint(s *state, L *lua.LState) int {
 		if i > 1 {
 			b.WriteByte('\t')
 		}
-		b.WriteString(L.ToStringMeta(L.Get(i)).String())
+		b.WriteString(shownText(L, L.Get(i)))
 	}
 	L.SetTop(0)
 	L.Push(lua.LString(b.String()))

@@ -101,7 +101,7 @@ func (s *state) argMetric(L *lua.LState) (name string, labels []metrics.Label, h
 		default:
 			L.ArgError(2, "a label is a string, number or boolean, not "+describe(value))
 		}
-		labels = append(labels, metrics.Label{Name: string(label), Value: value.String()})
+		labels = append(labels, metrics.Label{Name: string(label), Value: plainText(value)})
 	})
 	return name, labels, help
 }

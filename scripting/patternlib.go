@@ -66,7 +66,7 @@ func (m *matcher) pushCaptures(L *lua.LState, start, end int, whole bool) int {
 func argStart(L *lua.LState, size int) int {
 	at := 1.0
 	if L.Get(3) != lua.LNil {
-		at = float64(L.CheckNumber(3))
+		at = checkNumber(L, 3)
 	}
 	if at < 0 {
 		at = max(float64(size)+at+1, 1)
@@ -75,7 +75,7 @@ func argStart(L *lua.LState, size int) int {
 }
 
 func stringFind(s *state, L *lua.LState) int {
-	subject, pattern := L.CheckString(1), L.CheckString(2)
+	subject, pattern := checkText(L, 1), checkText(L, 2)
 	from := argStart(L, len(subject))
 	if lua.LVAsBool(L.Get(4)) || !strings.ContainsAny(pattern, patternSpecials) {
 		s.meter.chargeBytes(len(subject) - from)
@@ -98,7 +98,7 @@ func stringFind(s *state, L *lua.LState) int {
 }
 
 func stringMatch(s *state, L *lua.LState) int {
-	m := &matcher{subject: L.CheckString(1), pattern: L.CheckString(2)}
+	m := &matcher{subject: checkText(L, 1), pattern: checkText(L, 2)}
 	from := argStart(L, len(m.subject))
 	start, end := s.search(L, m, from)
 	if start == noMatch {
@@ -109,7 +109,7 @@ func stringMatch(s *state, L *lua.LState) int {
 
 // stringGmatch returns an iterator over all matches.
 func stringGmatch(s *state, L *lua.LState) int {
-	m := &matcher{subject: L.CheckString(1), pattern: L.CheckString(2)}
+	m := &matcher{subject: checkText(L, 1), pattern: checkText(L, 2)}
 	from := 0
 	return give(L, s.function(binding{name: "gmatch", call: func(s *state, L *lua.LState) int {
 		if from > len(m.subject) {
@@ -129,18 +129,18 @@ func stringGmatch(s *state, L *lua.LState) int {
 }
 
 func stringGsub(s *state, L *lua.LState) int {
-	m := &matcher{subject: L.CheckString(1), pattern: L.CheckString(2)}
+	m := &matcher{subject: checkText(L, 1), pattern: checkText(L, 2)}
 	replacement := L.Get(3)
 	switch v := replacement.(type) {
 	case lua.LNumber:
-		replacement = lua.LString(v.String())
+		replacement = lua.LString(plainText(v))
 	case lua.LString, *lua.LTable, *lua.LFunction:
 	default:
 		L.ArgError(3, "string/function/table expected, got "+replacement.Type().String())
 	}
 	limit := len(m.subject) + 1
 	if L.Get(4) != lua.LNil {
-		limit = L.CheckInt(4)
+		limit = checkInt(L, 4)
 	}
 	text, n := s.substitute(L, m, replacement, limit)
 	L.Push(lua.LString(text))
@@ -195,7 +195,7 @@ func (s *state) replacement(L *lua.LState, m *matcher, out *strings.Builder, by 
 	case lua.LVIsFalse(value):
 		out.WriteString(m.subject[start:end])
 	case lua.LVCanConvToString(value):
-		out.WriteString(value.String())
+		out.WriteString(plainText(value))
 	default:
 		L.RaiseError("invalid replacement value (a %s)", value.Type().String())
 	}

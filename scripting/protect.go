@@ -20,6 +20,16 @@ const (
 	tracebackCost = 200
 )
 
+// luaError is error. The interpreter's own takes no nil, and gives a number no position.
+func luaError(_ *state, L *lua.LState) int {
+	v, level := L.Get(1), optInt(L, 2, 1)
+	if n, ok := v.(lua.LNumber); ok {
+		v = lua.LString(plainText(n))
+	}
+	L.Error(v, level)
+	return 0
+}
+
 // protection is a protected call that runs.
 type protection struct {
 	outer   *protection
@@ -37,6 +47,7 @@ type origin struct {
 
 // protectedFunctions replace those of the basic library.
 var protectedFunctions = []binding{
+	{name: "error", call: luaError},
 	{name: "pcall", call: func(s *state, L *lua.LState) int {
 		L.CheckAny(1)
 		if v := L.Get(1); v.Type() != lua.LTFunction && L.GetMetaField(v, "__call").Type() != lua.LTFunction {

@@ -98,6 +98,9 @@ func (s *state) guardLibraries(globals *lua.LTable) {
 	if original, ok := globals.RawGetString("select").(*lua.LFunction); ok {
 		s.install(globals, guardSelect(original.GFunction))
 	}
+	if original, ok := globals.RawGetString("setmetatable").(*lua.LFunction); ok {
+		s.install(globals, guardSetMetatable(original.GFunction))
+	}
 	if library, ok := globals.RawGetString(lua.StringLibName).(*lua.LTable); ok {
 		s.install(library, stringFunctions...)
 		s.install(library, patternFunctions...)
@@ -108,6 +111,10 @@ func (s *state) guardLibraries(globals *lua.LTable) {
 			s.install(library, guardSort(sort.GFunction))
 		}
 	}
+	s.install(globals, numberFunctions...)
+	if library, ok := globals.RawGetString(lua.MathLibName).(*lua.LTable); ok {
+		s.guardMath(library)
+	}
 	if library, ok := globals.RawGetString(lua.OsLibName).(*lua.LTable); ok {
 		s.guardTime(library)
 	}
@@ -117,5 +124,15 @@ func (s *state) guardLibraries(globals *lua.LTable) {
 	s.methods = s.L.NewTable()
 	s.methods.RawSetString("__index", globals.RawGetString(lua.StringLibName))
 	s.methods.RawSetString("__metatable", lua.LString("string"))
+	s.install(s.methods, stringArithmetic...)
 	s.L.SetMetatable(lua.LString(""), s.methods)
+}
+
+// guardSetMetatable returns the setmetatable of the library, for tables only: it would
+// change those of all numbers.
+func guardSetMetatable(original lua.LGFunction) binding {
+	return binding{name: "setmetatable", call: func(_ *state, L *lua.LState) int {
+		L.CheckTable(1)
+		return original(L)
+	}}
 }

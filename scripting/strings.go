@@ -13,6 +13,8 @@ import (
 // size or pins a string of any size, or whose letters are not those of ASCII only.
 var stringFunctions = []binding{
 	{"byte", stringByte, "", ""},
+	{"char", stringChar, "", ""},
+	{"len", stringLen, "", ""},
 	{"sub", stringSub, "", ""},
 	{"rep", stringRep, "", ""},
 	{"format", stringFormat, "", ""},
@@ -31,7 +33,7 @@ var tableFunctions = []binding{
 }
 
 func stringRep(s *state, L *lua.LState) int {
-	text, n := L.CheckString(1), float64(L.CheckNumber(2))
+	text, n := checkText(L, 1), checkNumber(L, 2)
 	if n < 1 || text == "" {
 		return give(L, lua.LString(""))
 	}
@@ -42,14 +44,28 @@ func stringRep(s *state, L *lua.LState) int {
 	return give(L, lua.LString(strings.Repeat(text, int(n))))
 }
 
+func stringLen(_ *state, L *lua.LState) int { return give(L, lua.LNumber(len(checkText(L, 1)))) }
+
 func stringSub(s *state, L *lua.LState) int {
-	text := L.CheckString(1)
-	from, to := span(len(text), int64(L.CheckInt(2)), int64(L.OptInt(3, -1)))
+	text := checkText(L, 1)
+	from, to := span(len(text), int64(checkInt(L, 2)), int64(optInt(L, 3, -1)))
 	part := partOf(text, from, to)
 	if pins(to-from, len(text)) { // it was copied
 		s.meter.chargeBytes(to - from)
 	}
 	return give(L, part)
+}
+
+func stringChar(s *state, L *lua.LState) int {
+	out := make([]byte, L.GetTop())
+	for i := range out {
+		n := checkInt(L, i+1)
+		if n < 0 || n > math.MaxUint8 {
+			L.ArgError(i+1, "invalid value")
+		}
+		out[i] = byte(n)
+	}
+	return s.giveBytes(L, out)
 }
 
 func stringUpper(s *state, L *lua.LState) int { return s.mapBytes(L, 'a', 'z', 'A'-'a') }
@@ -58,7 +74,7 @@ func stringLower(s *state, L *lua.LState) int { return s.mapBytes(L, 'A', 'Z', '
 
 // mapBytes moves the bytes of a range by a distance.
 func (s *state) mapBytes(L *lua.LState, from, to byte, by int) int {
-	out := []byte(L.CheckString(1))
+	out := []byte(checkText(L, 1))
 	for i, c := range out {
 		if from <= c && c <= to {
 			out[i] = byte(int(c) + by)
@@ -68,7 +84,7 @@ func (s *state) mapBytes(L *lua.LState, from, to byte, by int) int {
 }
 
 func stringReverse(s *state, L *lua.LState) int {
-	in := L.CheckString(1)
+	in := checkText(L, 1)
 	out := make([]byte, len(in))
 	for i := range len(in) {
 		out[len(in)-1-i] = in[i]
@@ -78,7 +94,7 @@ func stringReverse(s *state, L *lua.LState) int {
 
 // stringFormat is string.format of Lua 5.1.
 func stringFormat(s *state, L *lua.LState) int {
-	f := formatter{state: s, L: L, rest: L.CheckString(1), arg: 1}
+	f := formatter{state: s, L: L, rest: checkText(L, 1), arg: 1}
 	for {
 		text, rest, found := strings.Cut(f.rest, "%")
 		f.out.WriteString(text)
@@ -167,15 +183,15 @@ func (f *formatter) convert(spec string, verb byte) {
 	case 'c':
 		f.out.WriteByte(byte(int64(f.number())))
 	case 's':
-		fmt.Fprintf(&f.out, spec+"s", f.L.ToStringMeta(f.L.CheckAny(f.arg)).String())
+		fmt.Fprintf(&f.out, spec+"s", shownText(f.L, f.L.CheckAny(f.arg)))
 	case 'q':
-		f.quote(f.L.CheckString(f.arg))
+		f.quote(checkText(f.L, f.arg))
 	default:
 		f.L.RaiseError("invalid option '%%%c' to format", verb)
 	}
 }
 
-func (f *formatter) number() float64 { return float64(f.L.CheckNumber(f.arg)) }
+func (f *formatter) number() float64 { return checkNumber(f.L, f.arg) }
 
 func unsigned(v float64) uint64 {
 	if v < 0 {
@@ -222,8 +238,8 @@ func (f *formatter) quote(text string) {
 
 func tableConcat(s *state, L *lua.LState) int {
 	t := L.CheckTable(1)
-	separator := L.OptString(2, "")
-	first, last := L.OptInt(3, 1), L.OptInt(4, t.Len())
+	separator := optText(L, 2, "")
+	first, last := optInt(L, 3, 1), optInt(L, 4, t.Len())
 	var b strings.Builder
 	for i := first; i <= last; i++ {
 		v := t.RawGetInt(i)
@@ -231,7 +247,7 @@ func tableConcat(s *state, L *lua.LState) int {
 			L.RaiseError("invalid value (%s) at index %d in table for concat", v.Type().String(), i)
 		}
 		before := b.Len()
-		b.WriteString(v.String())
+		b.WriteString(plainText(v))
 		if i < last {
 			b.WriteString(separator)
 		}
@@ -254,7 +270,7 @@ func tableInsert(s *state, L *lua.LState) int {
 	case 2:
 		t.Append(L.Get(2))
 	case 3:
-		at := L.CheckInt(2)
+		at := checkInt(L, 2)
 		s.meter.charge(max(t.Len()-at, 0) / movesPerInstruction)
 		t.Insert(at, L.CheckAny(3))
 	default:
@@ -269,7 +285,7 @@ func tableRemove(s *state, L *lua.LState) int {
 	if n == 0 {
 		return 0
 	}
-	at := L.OptInt(2, n)
+	at := optInt(L, 2, n)
 	s.meter.charge(max(n-at, 0) / movesPerInstruction)
 	return give(L, t.Remove(at))
 }

@@ -68,26 +68,15 @@ func timeParse(_ *state, L *lua.LState) int {
 // guardTime makes the functions of the library os take the time from the port.
 func (s *state) guardTime(library *lua.LTable) {
 	s.install(library, binding{name: "clock", call: clock})
-	for name, guard := range map[string]func(*state, *lua.LState, lua.LGFunction) int{"time": osTime, "date": osDate} {
-		if f, ok := library.RawGetString(name).(*lua.LFunction); ok {
-			s.install(library, binding{name: name, call: func(s *state, L *lua.LState) int { return guard(s, L, f.GFunction) }})
-		}
+	s.install(library, binding{name: "date", call: osDate})
+	if f, ok := library.RawGetString("time").(*lua.LFunction); ok {
+		s.install(library, binding{name: "time", call: func(s *state, L *lua.LState) int { return osTime(s, L, f.GFunction) }})
 	}
 }
 
 func osTime(s *state, L *lua.LState, ofLua lua.LGFunction) int {
 	if L.Get(1) == lua.LNil {
 		return give(L, lua.LNumber(s.time().Unix()))
-	}
-	return ofLua(L)
-}
-
-func osDate(s *state, L *lua.LState, ofLua lua.LGFunction) int {
-	if L.Get(2) == lua.LNil {
-		form := L.OptString(1, "%c")
-		L.SetTop(0)
-		L.Push(lua.LString(form))
-		L.Push(lua.LNumber(s.time().Unix()))
 	}
 	return ofLua(L)
 }

@@ -236,7 +236,7 @@ func (q *query) add(name string, value lua.LValue) {
 	q.out = append(appendEscaped(q.out, []byte(name)), '=')
 	switch v := value.(type) {
 	case lua.LString, lua.LNumber, lua.LBool:
-		q.out = appendEscaped(q.out, []byte(v.String()))
+		q.out = appendEscaped(q.out, []byte(plainText(v)))
 	default:
 		c, ok := userValue(value).(*chunk)
 		if !ok {

@@ -58,8 +58,8 @@ func (s *state) values(L *lua.LState, n int) {
 }
 
 func unpack(s *state, L *lua.LState) int {
-	t, first := L.CheckTable(1), L.OptInt(2, 1)
-	last := L.OptInt(3, t.Len())
+	t, first := L.CheckTable(1), optInt(L, 2, 1)
+	last := optInt(L, 3, t.Len())
 	s.values(L, last-first+1)
 	for i := first; i <= last; i++ {
 		L.Push(t.RawGetInt(i))
@@ -68,8 +68,8 @@ func unpack(s *state, L *lua.LState) int {
 }
 
 func stringByte(s *state, L *lua.LState) int {
-	text, first := L.CheckString(1), L.OptInt(2, 1)
-	from, to := span(len(text), int64(first), int64(L.OptInt(3, first)))
+	text, first := checkText(L, 1), optInt(L, 2, 1)
+	from, to := span(len(text), int64(first), int64(optInt(L, 3, first)))
 	s.values(L, to-from)
 	for i := from; i < to; i++ {
 		L.Push(lua.LNumber(text[i]))

@@ -14,6 +14,7 @@ import (
 
 	"fwx/framework"
 	"fwx/framework/wire/http1"
+	"fwx/scripting/internal/number"
 )
 
 // DefaultMax bounds the headers in a table, and the values in a list.
@@ -142,7 +143,7 @@ func (r Rule) text(v lua.LValue) (text string, ok bool) {
 	case lua.LString:
 		return string(v), true
 	case lua.LNumber:
-		return v.String(), !math.IsNaN(float64(v)) && !math.IsInf(float64(v), 0)
+		return number.Text(float64(v)), !math.IsNaN(float64(v)) && !math.IsInf(float64(v), 0)
 	case *lua.LUserData:
 		if r.Text != nil {
 			return r.Text(v)
@@ -159,7 +160,7 @@ func describe(v lua.LValue) string {
 	case *lua.LUserData:
 		return "an object"
 	case lua.LNumber:
-		return v.String()
+		return number.Text(float64(v))
 	}
 	return "a " + v.Type().String()
 }

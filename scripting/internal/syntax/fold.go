@@ -1,12 +1,12 @@
 package syntax
 
 import (
-	"errors"
 	"math"
 	"strconv"
-	"strings"
 
 	"github.com/yuin/gopher-lua/ast"
+
+	"fwx/scripting/internal/number"
 )
 
 // The compiler makes a jump of a constant operand of "and" and "or", and loops that begin with
@@ -48,24 +48,11 @@ func foldNot(v *ast.UnaryNotOpExpr) ast.Expr {
 
 // canonical returns the text of a number as the compiler understands it.
 func canonical(v *ast.NumberExpr) string {
-	n, ok := number(v.Value)
+	n, ok := number.Parse(v.Value)
 	if !ok {
 		fail(v.Line(), "malformed number near %q", v.Value)
 	}
 	return strconv.FormatFloat(n, 'g', -1, 64)
-}
-
-// number reads a number as it stands in a script.
-func number(text string) (float64, bool) {
-	if digits, hex := strings.CutPrefix(strings.ToLower(text), "0x"); hex {
-		n, err := strconv.ParseUint(digits, 16, 64)
-		return float64(n), err == nil || errors.Is(err, strconv.ErrRange) // C takes the largest, too
-	}
-	if strings.ContainsAny(text, "_xXpP") {
-		return 0, false
-	}
-	n, err := strconv.ParseFloat(text, 64)
-	return n, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 // keepNegativeZero replaces an expression of constants whose value is -0 by one that the
@@ -82,7 +69,7 @@ func keepNegativeZero(e ast.Expr) ast.Expr {
 func constantValue(e ast.Expr) (float64, bool) {
 	switch v := e.(type) {
 	case *ast.NumberExpr:
-		return number(v.Value)
+		return number.Parse(v.Value)
 	case *ast.UnaryMinusOpExpr:
 		n, ok := constantValue(v.Expr)
 		return -n, ok
