@@ -235,7 +235,13 @@ func (x *Exchange) choose() bool {
 
 // key is what a server is chosen by.
 func (x *Exchange) key() uint64 {
-	if header := x.upstream.header; header != "" {
+	switch header := x.upstream.header; header {
+	case "":
+	case "host": // the same for all its spellings
+		if name := x.request.Hostname(); len(name) > 0 {
+			return balance.Key(name)
+		}
+	default:
 		if value := x.request.Get(header); value != nil {
 			return balance.Key(value)
 		}

@@ -180,6 +180,20 @@ func (r RequestHead) Path() []byte { return r.request().Path() }
 // empty if HTTP/1.0 told none.
 func (r RequestHead) Host() []byte { return r.request().Host() }
 
+// CleanPath returns the path to compare, whatever its spelling, as routes do: without the
+// query, decoded, and with dots, empty segments and parameters resolved (see
+// http1.AppendCleanPath). It is valid until it is asked for again.
+func (r RequestHead) CleanPath() []byte {
+	if r.x.serial != r.serial {
+		return nil
+	}
+	return r.x.cleanPath()
+}
+
+// Hostname returns the host to compare, as routes do: in lower case, without its port and
+// without the dot that may end it.
+func (r RequestHead) Hostname() []byte { return r.request().Hostname() }
+
 // Minor returns the minor version of HTTP that the client speaks: 0 or 1.
 func (r RequestHead) Minor() int { return r.request().Minor() }
 
@@ -190,6 +204,11 @@ func (r RequestHead) SetMethod(method string) error {
 
 // SetPath changes path and query.
 func (r RequestHead) SetPath(path string) error { return r.set("path", path, (*http1.Request).SetPath) }
+
+// SetCleanPath changes the path, given without any encoding, and leaves the query as it is.
+func (r RequestHead) SetCleanPath(path string) error {
+	return r.set("path", path, (*http1.Request).SetCleanPath)
+}
 
 // SetHost changes the host, and the field Host with it.
 func (r RequestHead) SetHost(host string) error { return r.set("host", host, (*http1.Request).SetHost) }

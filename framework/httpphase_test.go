@@ -21,6 +21,7 @@ var phaseCalls = map[string][]func(x *Exchange) error{
 	"head of the request": {
 		func(x *Exchange) error { return x.Request().SetMethod("PUT") },
 		func(x *Exchange) error { return x.Request().SetPath("/new") },
+		func(x *Exchange) error { return x.Request().SetCleanPath("/new") },
 		func(x *Exchange) error { return x.Request().SetHost("new") },
 		func(x *Exchange) error { return x.Request().Set("X-Up", "new") },
 		func(x *Exchange) error { return x.Request().Add("X-Up", "new") },

@@ -1,7 +1,6 @@
 package framework
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 
@@ -49,7 +48,7 @@ func applyChanges(h *http1.Header, changes []fieldChange) {
 // makeRoute makes a route of the generation.
 func (g *generation) makeRoute(config RouteConfig) *route {
 	r := &route{config: config, request: config.Request.changes(), response: config.Response.changes()}
-	r.host, r.suffix = strings.CutPrefix(strings.ToLower(config.Host), "*")
+	r.host, r.suffix = strings.CutPrefix(strings.ToLower(strings.TrimSuffix(config.Host, ".")), "*")
 	if config.Upstream != "" {
 		r.upstream = g.upstreams[g.config.upstream(config.Upstream)]
 	}
@@ -72,19 +71,11 @@ func (r *route) fits(request *http1.Request, path []byte) bool {
 	if r.host == "" {
 		return true
 	}
-	host := withoutPort(request.Host())
+	host := request.Hostname()
 	if r.suffix && len(host) > len(r.host) {
 		host = host[len(host)-len(r.host):]
 	}
-	return http1.EqualFold(host, r.host)
-}
-
-// withoutPort returns a host without its port.
-func withoutPort(host []byte) []byte {
-	if i := bytes.LastIndexByte(host, ':'); i > bytes.LastIndexByte(host, ']') {
-		return host[:i]
-	}
-	return host
+	return string(host) == r.host
 }
 
 // route finds the route of a request; nil: none fits.
@@ -92,65 +83,19 @@ func (l *listener) route(x *Exchange) *route {
 	if len(l.routes) == 0 {
 		return nil
 	}
-	x.clean = appendCleanPath(x.clean[:0], x.request.Path())
+	path := x.cleanPath()
 	for _, r := range l.routes {
-		if r.fits(&x.request, x.clean) {
+		if r.fits(&x.request, path) {
 			return r
 		}
 	}
 	return nil
 }
 
-// appendCleanPath appends the path of a target as a server may understand it, so that
-// nobody gets past a route by another spelling: without the query, with %-encoding
-// resolved, without "." and empty segments, and with ".." resolved.
-func appendCleanPath(dst, target []byte) []byte {
-	path, _, _ := bytes.Cut(target, []byte("?"))
-	if bytes.IndexByte(path, '%') < 0 && !bytes.Contains(path, []byte("/.")) && !bytes.Contains(path, []byte("//")) {
-		return append(dst, path...)
-	}
-	start := len(dst)
-	for i := 0; i < len(path); i++ {
-		b := path[i]
-		if b == '%' { // two hexadecimal digits follow: that was checked
-			b = unhex(path[i+1])<<4 | unhex(path[i+2])
-			i += 2
-		}
-		dst = append(dst, b)
-	}
-	return append(dst[:start], resolveDots(dst[start:])...)
-}
-
-func unhex(b byte) byte {
-	if b <= '9' {
-		return b - '0'
-	}
-	return b | 0x20 - 'a' + 10
-}
-
-// resolveDots resolves the segments "", "." and ".." in place.
-func resolveDots(path []byte) []byte {
-	out := path[:0]
-	for len(path) > 0 {
-		segment := path[1:]
-		if i := bytes.IndexByte(segment, '/'); i >= 0 {
-			segment = segment[:i]
-		}
-		last := 1+len(segment) == len(path)
-		path = path[1+len(segment):]
-		switch string(segment) {
-		case "..":
-			out = out[:max(0, bytes.LastIndexByte(out, '/'))]
-		case "", ".":
-		default:
-			out = append(append(out, '/'), segment...)
-			continue
-		}
-		if last {
-			out = append(out, '/')
-		}
-	}
-	return out
+// cleanPath returns the path that routes compare.
+func (x *Exchange) cleanPath() []byte {
+	x.clean = http1.AppendCleanPath(x.clean[:0], x.request.Path())
+	return x.clean
 }
 
 // answer makes the route's own answer.
@@ -176,6 +121,6 @@ func (r *route) answer(x *Exchange) {
 	if status == 0 {
 		status = 302
 	}
-	target := strings.NewReplacer("{host}", string(withoutPort(x.request.Host())), "{path}", string(x.request.Path())).Replace(c.Redirect)
+	target := strings.NewReplacer("{host}", string(x.request.Hostname()), "{path}", string(x.request.Path())).Replace(c.Redirect)
 	x.respond(status, []Field{{"Location", target}}, nil)
 }

@@ -83,24 +83,21 @@ func checkRoutePath(p part, path string) {
 	case hasQuery:
 		p.errorf("path", "%q fits no request, since the query %q is not looked at: write %q", path, "?"+query, clean)
 	case clean != path:
-		p.errorf("path", "%q fits no request: routes compare the path after %%-encoding, dots and empty segments have been resolved; write %q", path, clean)
+		p.errorf("path", "%q fits no request: routes compare the path after %%-encoding, dots, empty segments and parameters have been resolved; write %q", path, clean)
 	}
 }
 
 // cleanPrefix returns what the clean paths begin with that are meant by the beginning of a path.
 // Its last segment may go on: "/." is what "/.git" begins with.
 func cleanPrefix(path string) string {
-	decoded := make([]byte, 0, len(path)+1)
-	for i := 0; i < len(path); i++ {
-		b := path[i]
-		if b == '%' && i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2]) {
-			b = unhex(path[i+1])<<4 | unhex(path[i+2])
-			i += 2
+	target := make([]byte, 0, len(path)+1)
+	for i := range len(path) {
+		if target = append(target, path[i]); path[i] == '%' && !(i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2])) {
+			target = append(target, "25"...) // it means itself
 		}
-		decoded = append(decoded, b)
 	}
 	const more = "x"
-	return string(bytes.TrimSuffix(resolveDots(append(decoded, more...)), []byte(more)))
+	return string(bytes.TrimSuffix(http1.AppendCleanPath(nil, append(target, more...)), []byte(more)))
 }
 
 func isHex(b byte) bool { return b >= '0' && b <= '9' || b|0x20 >= 'a' && b|0x20 <= 'f' }

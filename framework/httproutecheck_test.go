@@ -74,7 +74,7 @@ func TestRouteConditions(t *testing.T) {
 }
 
 func cleanMistake(path, want string) string {
-	return fmt.Sprintf("c.toml:10:1: listener.route.path: %q fits no request: routes compare the path after %%-encoding, dots and empty segments have been resolved; write %q", path, want)
+	return fmt.Sprintf("c.toml:10:1: listener.route.path: %q fits no request: routes compare the path after %%-encoding, dots, empty segments and parameters have been resolved; write %q", path, want)
 }
 
 func hostMistake(host, want string) string {

@@ -69,9 +69,9 @@ func TestHTTPHandlers(t *testing.T) {
 		{
 			"what a request has", `function M.on_request(conn, req)
 				assert(#req.id == 16 and req.upstream == nil)
-				return fwx.respond(200, nil, table.concat({req.method, req.host, req.path, req.version, req.headers:get("X-TEST"),
+				return fwx.respond(200, nil, table.concat({req.method, req.host, req.path, req.query, req.target, req.authority, req.version, req.headers:get("X-TEST"),
 					table.concat(req.headers:all("x-test"), ","), table.concat(req.headers:names(), ",")}, " "))
-			end`, "200", "POST example.com /a?b 1.1 1 1,2 content-length,host,x-test", "",
+			end`, "200", "POST example.com /a b /a?b example.com 1.1 1 1,2 content-length,host,x-test", "",
 		},
 		{
 			"changes", `function M.on_request(conn, req)
@@ -83,7 +83,7 @@ func TestHTTPHandlers(t *testing.T) {
 				res.headers:remove("server")
 				res.headers:set("X-Path", req.path)
 				res.status = 201
-			end`, "201", "PUT other /c [abc]", "3|4",
+			end`, "201", "PUT other /c?b [abc]", "3|4",
 		},
 		{
 			"a suspended handler", `function M.on_request(conn, req) fwx.sleep(0.001); req.headers:remove("x-test") end
@@ -152,7 +152,11 @@ func TestHTTPHandlers(t *testing.T) {
 		{"a header that must not be set", `function M.on_request(conn, req) req.headers:set("Content-Length", "7") end`, "500", "", ""},
 		{"a length in an answer", `function M.on_request() return fwx.respond(200, {["Content-Length"] = 7}, "x") end`, "500", "", ""},
 		{"a line end in a header", `function M.on_request(conn, req) req.headers:set("X", "a\r\nY: b") end`, "500", "", ""},
-		{"a path that cannot be sent", `function M.on_request(conn, req) req.path = "/a b" end`, "500", "", ""},
+		{"a path that must be encoded", `function M.on_request(conn, req) req.path = "/a b?" assert(req.path == "/a b?") end`, "200", "POST example.com /a%20b%3F?b [abc]", "1|2"},
+		{"a target", `function M.on_request(conn, req) req.target = "//c/%2e?d" assert(req.path == "/c/" and req.query == "d") end`, "200", "POST example.com //c/%2e?d [abc]", "1|2"},
+		{"a host", `function M.on_request(conn, req) req.host = "Other.:81" assert(req.host == "other" and req.authority == "Other.:81") end`, "200", "POST Other.:81 /a?b [abc]", "1|2"},
+		{"a path that cannot be sent", `function M.on_request(conn, req) req.path = "a" end`, "500", "", ""},
+		{"a target that cannot be sent", `function M.on_request(conn, req) req.target = "/a b" end`, "500", "", ""},
 		{"an unknown upstream", `function M.on_request(conn, req) req.upstream = "nowhere" end`, "500", "", ""},
 		{"an unknown field", `function M.on_request(conn, req) req.body = "x" end`, "500", "", ""},
 	} {
@@ -378,7 +382,8 @@ func TestExampleMapLocal(t *testing.T) {
 	}{
 		{"GET /static/a.css?v=1", 200, "body {}"},
 		{"GET /static/none", 404, ""},
-		{"GET /static/../secret", 403, ""},
+		{"GET /static/../secret", 200, "GET a /static/../secret []"}, // it is another path
+		{"GET /static/..%2fsecret", 400, ""},
 		{"POST /static/a.css", 405, ""},
 		{"GET /other", 200, "GET a /other []"},
 	} {

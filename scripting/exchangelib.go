@@ -1,6 +1,7 @@
 package scripting
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -35,12 +36,31 @@ var requestFields = []binding{
 		"The method. Can be set [until the request goes on](#when-what-is-possible).",
 	},
 	{
-		"path", messageField(func(x *framework.Exchange) lua.LValue { return lua.LString(x.Request().Path()) }), "string",
-		"Path and query, as they were sent. Can be set [until the request goes on](#when-what-is-possible).",
+		"path", messageField(func(x *framework.Exchange) lua.LValue { return lua.LString(x.Request().CleanPath()) }), "string",
+		"The path, to compare: without the query, and the same for each spelling that a server may understand (`//a`, `/%61`, `/x/../a`), " +
+			"see [http.md](http.md#spellings). Can be set [until the request goes on](#when-what-is-possible), without any encoding; the query stays as it is.",
 	},
 	{
-		"host", messageField(func(x *framework.Exchange) lua.LValue { return lua.LString(x.Request().Host()) }), "string",
-		"The host that the request is for, with its port if one was sent. Can be set [until the request goes on](#when-what-is-possible).",
+		"query", messageField(func(x *framework.Exchange) lua.LValue {
+			_, query, asked := bytes.Cut(x.Request().Path(), []byte("?"))
+			if !asked {
+				return lua.LNil
+			}
+			return lua.LString(query)
+		}), "string?", "What stands behind the `?`, as it was sent; `nil` without one.",
+	},
+	{
+		"target", messageField(func(x *framework.Exchange) lua.LValue { return lua.LString(x.Request().Path()) }), "string",
+		"Path and query, as they were sent and go on. Can be set [until the request goes on](#when-what-is-possible). Not to compare: use `path` for that.",
+	},
+	{
+		"host", messageField(func(x *framework.Exchange) lua.LValue { return lua.LString(x.Request().Hostname()) }), "string",
+		"The host that the request is for, to compare: in lower case, without its port and without a dot at its end. Can be set " +
+			"[until the request goes on](#when-what-is-possible), with a port if need be.",
+	},
+	{
+		"authority", messageField(func(x *framework.Exchange) lua.LValue { return lua.LString(x.Request().Host()) }), "string",
+		"The host as it was sent and goes on, with its port if there is one. Not to compare: use `host` for that.",
 	},
 	{
 		"version", messageField(func(x *framework.Exchange) lua.LValue {
@@ -146,6 +166,8 @@ func requestSet(_ *state, L *lua.LState) int {
 	case "method":
 		return raise(L, r.SetMethod(value))
 	case "path":
+		return raise(L, r.SetCleanPath(value))
+	case "target":
 		return raise(L, r.SetPath(value))
 	case "host":
 		return raise(L, r.SetHost(value))

@@ -19,7 +19,7 @@ function M.on_init(config)
 end
 
 function M.on_request(_, req)
-  if hosts and not hosts[req.host:lower():gsub(":%d+$", "")] then
+  if hosts and not hosts[req.host] then
     return fwx.respond(421, {["Content-Type"] = "text/plain"}, "this host is not served here\n")
   end
 end

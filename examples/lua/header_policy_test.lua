@@ -22,6 +22,7 @@ end
 function T.other_hosts_are_not_served(t)
   start(t)
   t:equal(t:request({ host = "other.example" }).status, 421)
+  t:equal(t:request({ host = "EXAMPLE.com.:8080" }).status, 200) -- another spelling
 end
 
 return T

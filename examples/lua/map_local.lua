@@ -23,7 +23,7 @@ function M.on_init(config)
 end
 
 function M.on_request(_, req)
-  local path = req.path:gsub("?.*", "")
+  local path = req.path
   if path:sub(1, #prefix) ~= prefix then return end
   if req.method ~= "GET" and req.method ~= "HEAD" then
     return fwx.respond(405, {Allow = "GET, HEAD"})

@@ -21,6 +21,13 @@ function T.other_paths_go_to_the_server(t)
   t:equal(t:request({ path = "/other" }).body, "the server")
 end
 
+function T.other_spellings_of_a_path(t)
+  start(t)
+  for _, path in ipairs { "//static/a.css", "/%73tatic/a.css", "/x/../static/a.css", "/static/./%61.css" } do
+    t:equal(t:request({ path = path }).body, "body {}")
+  end
+end
+
 function T.a_file_that_is_missing(t)
   start(t)
   t:equal(t:request({ path = "/static/none.css" }).status, 404)
@@ -29,7 +36,8 @@ end
 function T.nothing_else_is_read(t)
   start(t)
   t:write("secret", "secret")
-  t:equal(t:request({ path = "/static/../secret" }).status, 403)
+  t:equal(t:request({ path = "/static/../secret" }).body, "the server") -- it is another path
+  t:equal(t:request({ path = "/static/..%2fsecret" }).status, 400)
 end
 
 function T.only_reading(t)

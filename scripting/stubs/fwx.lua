@@ -435,12 +435,23 @@ function headers:remove(name) end
 ---@field id string
 ---The method. Can be set [until the request goes on](docs/reference/lua.md#when-what-is-possible).
 ---@field method string
----Path and query, as they were sent. Can be set [until the request goes
----on](docs/reference/lua.md#when-what-is-possible).
+---The path, to compare: without the query, and the same for each spelling that a server may
+---understand (`//a`, `/%61`, `/x/../a`), see [http.md](http.md#spellings). Can be set [until the
+---request goes on](docs/reference/lua.md#when-what-is-possible), without any encoding; the query
+---stays as it is.
 ---@field path string
----The host that the request is for, with its port if one was sent. Can be set [until the request
----goes on](docs/reference/lua.md#when-what-is-possible).
+---What stands behind the `?`, as it was sent; `nil` without one.
+---@field query string?
+---Path and query, as they were sent and go on. Can be set [until the request goes
+---on](docs/reference/lua.md#when-what-is-possible). Not to compare: use `path` for that.
+---@field target string
+---The host that the request is for, to compare: in lower case, without its port and without a dot
+---at its end. Can be set [until the request goes on](docs/reference/lua.md#when-what-is-possible),
+---with a port if need be.
 ---@field host string
+---The host as it was sent and goes on, with its port if there is one. Not to compare: use `host`
+---for that.
+---@field authority string
 ---The version of HTTP that the client speaks.
 ---@field version "1.0"|"1.1"
 ---The upstream that the request goes to; `nil` before that is known. Can be set [until the request

@@ -23,6 +23,8 @@ var (
 	errTarget        = &Error{400, "the target is not one that the method may have"}
 	errTargetChar    = &Error{400, "the target has a character that no target has"}
 	errTargetEscape  = &Error{400, "the target has a % without two hexadecimal digits"}
+	errTargetNUL     = &Error{400, "the path has a NUL"}
+	errTargetDots    = &Error{400, "the path has a \"..\" that servers understand in different ways"}
 	errVersion       = &Error{400, "the version is malformed"}
 	errVersionNumber = &Error{505, "the version is neither HTTP/1.0 nor HTTP/1.1"}
 	errLineTooLong   = &Error{414, "the request line is too long"}

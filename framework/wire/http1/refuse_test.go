@@ -110,7 +110,7 @@ var refused = []struct {
 	{"a host with a space", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400},
 	{"a port that is none", "GET / HTTP/1.1\r\nHost: a:x\r\n\r\n", 400},
 	{"a port beyond 65535", "GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", 400},
-	{"an empty port", "GET / HTTP/1.1\r\nHost: a:\r\n\r\n", 400},
+	{"an empty port", "GET / HTTP/1.1\r\nHost: a:\r\n\r\n", 200},
 	{"an IPv6 host", "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", 200},
 	{"an IPv6 host that does not end", "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 400},
 	{"a fold before the host", "GET / HTTP/1.1\r\n\tHost: a\r\n\r\n", 400},

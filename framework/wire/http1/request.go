@@ -9,6 +9,8 @@ type Request struct {
 	method, target  span
 	asked           span // the method as it was received, whatever has been set since
 	authority, path span // of the target, if it is absolute; otherwise path is the target
+	hostname        span // of the authority, to compare
+	port            int  // that an absolute target means when it names none
 }
 
 // Reset makes the request ready for the next Parse and keeps its memory.
@@ -93,7 +95,7 @@ func (r *Request) splitTarget(method, goal []byte) *Error {
 	switch {
 	case connect:
 		r.authority = r.target
-		if !validAuthority(goal) || bytes.LastIndexByte(goal, ':') <= bytes.LastIndexByte(goal, ']') {
+		if _, port, ok := splitHost(goal); !ok || len(port) == 0 {
 			return errTarget
 		}
 		return nil
@@ -105,29 +107,29 @@ func (r *Request) splitTarget(method, goal []byte) *Error {
 		}
 		r.path = r.target
 	default:
-		if err := r.splitAbsolute(goal); err != nil {
+		if err := r.splitAbsolute(method, goal); err != nil {
 			return err
 		}
 	}
-	return checkEscapes(r.bytes(r.path))
+	return checkPath(r.bytes(r.path))
 }
 
-// splitAbsolute splits "http://authority/path".
-func (r *Request) splitAbsolute(goal []byte) *Error {
-	scheme := 0
-	for _, s := range []string{"http://", "https://"} {
-		if len(goal) >= len(s) && EqualFold(goal[:len(s)], s) {
-			scheme = len(s)
-		}
-	}
-	if scheme == 0 {
+// splitAbsolute splits "http://authority/path". OPTIONS without a path is for the host as a
+// whole (RFC 9112, 3.2.4).
+func (r *Request) splitAbsolute(method, goal []byte) *Error {
+	scheme := len("http://")
+	switch r.port = 80; {
+	case len(goal) >= len("http://") && EqualFold(goal[:len("http://")], "http://"):
+	case len(goal) >= len("https://") && EqualFold(goal[:len("https://")], "https://"):
+		scheme, r.port = len("https://"), 443
+	default:
 		return errTarget
 	}
 	end := len(goal)
 	if i := bytes.IndexAny(goal[scheme:], "/?"); i >= 0 {
 		end = scheme + i
 	}
-	if !validAuthority(goal[scheme:end]) {
+	if _, _, ok := splitHost(goal[scheme:end]); !ok {
 		return errTarget
 	}
 	at := r.target.start
@@ -140,64 +142,12 @@ func (r *Request) splitAbsolute(goal []byte) *Error {
 		r.text = append(r.text, '/')
 		r.text = append(r.text, goal[end:]...)
 		r.path = span{start, uint32(len(r.text))}
+	case string(method) == "OPTIONS":
+		r.path = keep(&r.Header, "*")
 	default:
 		r.path = keep(&r.Header, "/")
 	}
 	return nil
-}
-
-// checkEscapes looks at the percent encoding of a path, not of its query.
-func checkEscapes(path []byte) *Error {
-	for i := 0; i < len(path) && path[i] != '?'; i++ {
-		if path[i] != '%' {
-			continue
-		}
-		if i+2 >= len(path) || classes[path[i+1]]&classes[path[i+2]]&hex == 0 {
-			return errTargetEscape
-		}
-		i += 2
-	}
-	return nil
-}
-
-// validAuthority reports whether a text is a host, with a port or not, and without
-// user information.
-func validAuthority(text []byte) bool {
-	name, port := text, []byte(nil)
-	if len(text) > 0 && text[0] == '[' {
-		end := bytes.IndexByte(text, ']')
-		if end < 3 {
-			return false
-		}
-		for _, b := range text[1:end] {
-			if classes[b]&hex == 0 && b != ':' && b != '.' {
-				return false
-			}
-		}
-		port = text[end+1:]
-		if len(port) > 0 && port[0] != ':' {
-			return false
-		}
-	} else {
-		if i := bytes.IndexByte(text, ':'); i >= 0 {
-			name, port = text[:i], text[i:]
-		}
-		if len(name) == 0 || !host.all(name) {
-			return false
-		}
-	}
-	return len(port) == 0 || validPort(port[1:])
-}
-
-func validPort(text []byte) bool {
-	n := 0
-	for _, b := range text {
-		if !isDigit(b) || n > 65535 {
-			return false
-		}
-		n = n*10 + int(b-'0')
-	}
-	return len(text) > 0 && n <= 65535
 }
 
 // finish looks at what the complete head says.
@@ -217,13 +167,13 @@ func (r *Request) finish() *Error {
 				return errHosts
 			}
 			v := r.bytes(f.value)
-			if !validAuthority(v) {
+			if _, _, ok := splitHost(v); !ok {
 				return errHost
 			}
 			switch {
 			case r.authority == (span{}):
 				r.authority = f.value
-			case !bytes.EqualFold(r.bytes(r.authority), v):
+			case !sameHost(r.bytes(r.authority), v, r.port):
 				return errHostDiffers
 			}
 		case kindExpect:
@@ -237,6 +187,7 @@ func (r *Request) finish() *Error {
 	if hosts == 0 && r.minor > 0 {
 		return errNoHost
 	}
+	r.readHost() // it is well-formed
 	return nil
 }
 
@@ -257,6 +208,10 @@ func (r *Request) Path() []byte { return r.bytes(r.path) }
 // Host returns the host that the request is for, with its port if it was given: from
 // the target if that is absolute, otherwise from Host. It is empty if HTTP/1.0 told none.
 func (r *Request) Host() []byte { return r.bytes(r.authority) }
+
+// Hostname returns the host to compare with others: in lower case, without its port and
+// without the dot that may end it, an address in brackets in its shortest form.
+func (r *Request) Hostname() []byte { return r.bytes(r.hostname) }
 
 // Is reports whether the method is the given one.
 func (r *Request) Is(method string) bool { return string(r.Method()) == method }
@@ -279,10 +234,23 @@ func (r *Request) SetMethod(method string) bool {
 
 // SetPath changes path and query; false if it is not an absolute path that a target
 // may have.
-func (r *Request) SetPath(path string) bool {
-	p := keep(&r.Header, path)
+func (r *Request) SetPath(path string) bool { return r.setPath(keep(&r.Header, path)) }
+
+// SetCleanPath changes the path, given without any encoding, and leaves the query as it is.
+// It returns false if it is not an absolute path, or has a NUL.
+func (r *Request) SetCleanPath(path string) bool {
+	_, query, asked := bytes.Cut(r.Path(), []byte("?"))
+	start := uint32(len(r.text))
+	r.text = appendEscaped(r.text, path)
+	if asked {
+		r.text = append(append(r.text, '?'), query...)
+	}
+	return r.setPath(span{start, uint32(len(r.text))})
+}
+
+func (r *Request) setPath(p span) bool {
 	text := r.bytes(p)
-	if len(text) == 0 || text[0] != '/' || !target.all(text) || checkEscapes(text) != nil {
+	if len(text) == 0 || text[0] != '/' || !target.all(text) || checkPath(text) != nil {
 		return false
 	}
 	r.path = p
@@ -291,11 +259,11 @@ func (r *Request) SetPath(path string) bool {
 
 // SetHost changes the host, and the field Host with it; false if it is malformed.
 func (r *Request) SetHost(name string) bool {
-	a := keep(&r.Header, name)
-	if !validAuthority(r.bytes(a)) {
+	a, before := keep(&r.Header, name), r.authority
+	if r.authority = a; a.start == a.end || !r.readHost() {
+		r.authority = before
 		return false
 	}
-	r.authority = a
 	r.Set("Host", name)
 	return true
 }

@@ -17,7 +17,7 @@ end
 
 function M.on_request(conn, req)
   if refused[conn.client] then
-    assert(log:append(os.date("!%Y-%m-%d %H:%M:%S ") .. conn.client .. " " .. req.path .. "\n"))
+    assert(log:append(os.date("!%Y-%m-%d %H:%M:%S ") .. conn.client .. " " .. req.target .. "\n"))
     return fwx.respond(403, { ["Content-Type"] = "text/plain" }, "you are refused\n")
   end
 end
