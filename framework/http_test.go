@@ -781,7 +781,7 @@ func TestHTTPUpgrade(t *testing.T) {
 		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello ")
 		_, _ = io.Copy(struct{ io.Writer }{c}, r)
 	})
-	g := startHTTP(t, server, nil)
+	g := startHTTP(t, server, func(c *Config) { c.Listeners[0].HTTP.Upgrades = []string{"echo"} })
 	c := g.dial(t)
 	data := random(300_000)
 	sent := make(chan error, 1)

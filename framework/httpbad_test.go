@@ -271,7 +271,7 @@ func TestHTTPClientLeavesAnywhere(t *testing.T) {
 		{"before the answer", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "", 499, true},
 		{"in the answer's head", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Le", 499, true},
 		{"in the answer's body", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\nabc", 200, true},
-		{"in a tunnel", "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", -1, false},
+		{"in a tunnel", upgradeRequest, switching("websocket", acceptField), -1, false},
 	} {
 		for _, reset := range []bool{true, false} {
 			if test.half && !reset {

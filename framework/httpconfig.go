@@ -57,6 +57,9 @@ type HTTPConfig struct {
 	// RequestID is the name of the field that has the id of a request, for the server and
 	// the client; empty means "X-Request-Id", NoField that there is none.
 	RequestID AddedField `toml:"request_id"`
+	// Upgrades are the protocols to which connections may be upgraded; nil means
+	// "websocket" alone. Others are taken out of requests.
+	Upgrades []string `toml:"upgrades"`
 	// AccessLog logs each request in one line.
 	AccessLog bool `toml:"access_log"`
 
@@ -204,6 +207,7 @@ func (h *HTTPConfig) check(p part) {
 	p.size("max_decoded", &h.MaxDecoded, 1, math.MaxInt64, defaultMaxDecoded)
 	p.size("max_body", &h.MaxBody, 1, math.MaxInt64, 0)
 	h.Spool.check(part{p.mistakes, h.Spool.Table, p.title + ".spool"})
+	h.checkUpgrades(p)
 	p.oneOf("forwarded", &h.Forwarded, "way with forwarded fields", []string{ForwardedReplace, ForwardedAppend, ForwardedOff})
 	if h.Via == nil {
 		h.Via = new(bool)

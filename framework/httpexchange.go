@@ -150,6 +150,7 @@ func (x *Exchange) complete() {
 		x.fail(413, "the body is longer than max_body")
 		return
 	}
+	x.narrowUpgrade()
 	r.RemoveHopByHop()
 	x.filterRequest()
 }

@@ -269,13 +269,13 @@ func TestHTTPFramingOfInterims(t *testing.T) {
 	m.server(func(c *memoryConn, head string) {
 		c.say("HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\nLink: </a>\r\n\r\n")
 		if strings.Contains(head, "websocket") {
-			c.say("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\nContent-Length: 5\r\n\r\n")
+			c.say("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\nContent-Length: 5\r\n" + acceptField + "\r\n")
 			return
 		}
 		c.say(okAnswer)
 	})
 	m.start(nil)
-	for _, text := range []string{getRequest, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"} {
+	for _, text := range []string{getRequest, upgradeRequest} {
 		answer := m.ask(m.client(), text)
 		interim, final, _ := strings.Cut(answer, "\r\n\r\n")
 		if !strings.Contains(interim, "Link: </a>") || strings.Contains(interim, "Content-Length") || strings.Contains(final, "101") && strings.Contains(final, "Content-Length") {

@@ -1,7 +1,6 @@
 package framework
 
 import (
-	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -69,10 +68,10 @@ func (x *Exchange) narrowExtensions() {
 	}
 }
 
-// watchMessages makes the filters see the messages of a connection that is about to be
-// upgraded, if it is a WebSocket and there is one that wants to.
+// watchMessages makes the filters see the messages of a connection that is about to become
+// a WebSocket, if there is one that wants to.
 func (x *Exchange) watchMessages() error {
-	if !x.seesMessages() || !bytes.Contains(bytes.ToLower(x.response.Upgrade()), []byte("websocket")) {
+	if !x.seesMessages() {
 		return nil
 	}
 	const name = "sec-websocket-extensions"

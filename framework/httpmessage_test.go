@@ -1,8 +1,6 @@
 package framework
 
 import (
-	"crypto/sha1" //nolint:gosec // RFC 6455, 4.2.2
-	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -79,10 +77,9 @@ func echoes(t *testing.T, extensions string) http.HandlerFunc {
 			t.Error(err)
 			return
 		}
-		defer func() { _ = conn.Close() }()                                                                      // it is over
-		accepted := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // RFC 6455, 4.2.2
+		defer func() { _ = conn.Close() }() // it is over
 		answer := "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: " +
-			base64.StdEncoding.EncodeToString(accepted[:]) + "\r\n"
+			websocket.Accept([]byte(r.Header.Get("Sec-WebSocket-Key"))) + "\r\n"
 		if extensions != "" {
 			answer += "Sec-WebSocket-Extensions: " + extensions + "\r\n"
 		}
@@ -111,7 +108,7 @@ func (g *gateway) webSocket(t *testing.T) *socket {
 	t.Helper()
 	c := g.dial(t)
 	_, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Extensions: unknown, permessage-deflate; client_max_window_bits\r\n\r\n")
+		keyField+"Sec-WebSocket-Extensions: unknown, permessage-deflate; client_max_window_bits\r\n\r\n")
 	check(t, err)
 	var head []byte
 	for !strings.HasSuffix(string(head), "\r\n\r\n") {
@@ -294,11 +291,11 @@ func TestWebSocketCounts(t *testing.T) {
 func TestWebSocketExtensions(t *testing.T) {
 	server := httpServerOf(t, echoes(t, "permessage-bzip2"))
 	g := startHTTP(t, server, nil, attaching(watch(false)))
-	p, _ := ask(t, g.dial(t), "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	p, _ := ask(t, g.dial(t), "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+keyField+"\r\n")
 	if p.StatusCode != 502 {
 		t.Errorf("%s", p.Status)
 	}
-	p, _ = ask(t, startHTTP(t, server, nil).dial(t), "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	p, _ = ask(t, startHTTP(t, server, nil).dial(t), "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+keyField+"\r\n")
 	if p.StatusCode != 101 || p.Header.Get("Sec-WebSocket-Extensions") != "permessage-bzip2" {
 		t.Errorf("without a filter: %s %v", p.Status, p.Header)
 	}

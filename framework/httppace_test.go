@@ -12,7 +12,7 @@ func TestHTTPSendRate(t *testing.T) {
 	for name, begin := range map[string]struct{ request, answer string }{
 		"a response": {getRequest, "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"},
 		"chunks":     {getRequest, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5f5e100\r\n"},
-		"a tunnel":   {"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"},
+		"a tunnel":   {upgradeRequest, switching("websocket", acceptField)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t)

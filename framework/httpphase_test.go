@@ -234,7 +234,7 @@ func (w *phaseWalk) run(mode, moment string, do func(x *Exchange) error, answer 
 	case "file":
 		fields, whole = "", ""
 	case "tunnel", "messages":
-		head, fields, whole = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n", "", ""
+		head, fields, whole = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"+keyField, "", ""
 	}
 	if moment == "connecting" {
 		w.reach(false)
@@ -253,7 +253,7 @@ func (w *phaseWalk) run(mode, moment string, do func(x *Exchange) error, answer 
 	w.between("response awaited")
 	switch mode {
 	case "tunnel", "messages":
-		w.serverSays("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+		w.serverSays(switching("websocket", acceptField))
 		frame := websocket.Frame{Opcode: websocket.Text, Final: true}
 		w.serverSays(string(frame.Append(nil, []byte("text"))))
 		w.between("upgraded")

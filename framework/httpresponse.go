@@ -67,6 +67,9 @@ func (x *Exchange) receiveHead() bool {
 	x.received = x.response.Status()
 	x.responseBody.begin(x.response.Framing(), x.response.Length(), &x.h.config.limits)
 	s.heed(&x.response)
+	if offered := x.response.Upgrade(); offered != nil {
+		x.response.SetUpgrade(x.h.config.allowed(offered))
+	}
 	x.response.RemoveHopByHop()
 	x.responseState = responseHeld
 	if x.route != nil {

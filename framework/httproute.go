@@ -48,7 +48,7 @@ func applyChanges(h *http1.Header, changes []fieldChange) {
 // makeRoute makes a route of the generation.
 func (g *generation) makeRoute(config RouteConfig) *route {
 	r := &route{config: config, request: config.Request.changes(), response: config.Response.changes()}
-	r.host, r.suffix = strings.CutPrefix(strings.ToLower(strings.TrimSuffix(config.Host, ".")), "*")
+	r.host, r.suffix = strings.CutPrefix(strings.ToLower(config.Host), "*")
 	if config.Upstream != "" {
 		r.upstream = g.upstreams[g.config.upstream(config.Upstream)]
 	}

@@ -1,17 +1,13 @@
 package framework
 
-import "errors"
-
 // A connection that was upgraded is a tunnel: what comes from one side goes to the
 // other as it is, but for a WebSocket whose messages a filter sees.
-
-var errUnasked = errors.New("it switches protocols unasked")
 
 // upgrade begins the tunnel after a 101; false if it cannot be.
 func (x *Exchange) upgrade() bool {
 	h := x.h
-	err := errUnasked
-	if x.request.Upgrade() != nil && x.response.Upgrade() != nil && x.requestState == requestComplete {
+	protocol, err := x.agreed()
+	if err == nil && protocol == protocolWebSocket {
 		err = x.watchMessages()
 	}
 	x.place.Report(err)

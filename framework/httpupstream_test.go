@@ -8,7 +8,7 @@ import (
 	"fwx/framework/balance"
 )
 
-const upgradeRequest = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+const upgradeRequest = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n" + keyField + "\r\n"
 
 // saying returns an answer of a server.
 func saying(text string) func(*memoryConn, string) {
@@ -17,11 +17,11 @@ func saying(text string) func(*memoryConn, string) {
 
 // upgrading answers a request for an upgrade as it should be, and any other with okAnswer.
 func upgrading(c *memoryConn, head string) {
-	if !strings.Contains(head, "Upgrade: x") {
+	if !strings.Contains(head, "Upgrade: websocket") {
 		c.say(okAnswer)
 		return
 	}
-	c.say("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+	c.say(switching("websocket", acceptField))
 }
 
 // A server that fails at requests in a row, in whatever way, is left out for a while. One
@@ -45,7 +45,7 @@ func TestHTTPEjected(t *testing.T) {
 		{"silent", saying(""), getRequest, "504", getRequest, time.Minute},
 		{"silent behind an interim answer", saying("HTTP/1.1 103 Early Hints\r\n\r\n"), getRequest, "504", getRequest, time.Minute},
 		{"interim answers without end", saying(strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", maxInterims+1)), getRequest, "502", getRequest, 0},
-		{"a switch of protocols unasked", saying("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"), getRequest, "502", getRequest, 0},
+		{"a switch of protocols unasked", saying(switching("websocket", acceptField)), getRequest, "502", getRequest, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m := newMachine(t)

@@ -154,10 +154,13 @@ function T.slow_answers_come_while_the_script_starts_too(t)
 end
 
 function T.an_upgrade(t)
-  local server = t:http(site, { status = 101, headers = { Upgrade = "echo", Connection = "Upgrade" } })
+  local server = t:http(site, {
+    status = 101,
+    headers = { Upgrade = "websocket", Connection = "Upgrade", ["Sec-WebSocket-Accept"] = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" },
+  })
   start(t)
-  local x = t:request{ headers = { Upgrade = "echo", Connection = "Upgrade" } }
-  t:equal({ x.status, x.headers.upgrade, x.complete }, { 101, "echo", true })
+  local x = t:request{ headers = { Upgrade = "websocket", Connection = "Upgrade", ["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ==" } }
+  t:equal({ x.status, x.headers.upgrade, x.complete }, { 101, "websocket", true })
   local peer = server:accept()
   x.conn:send("one")
   t:equal(peer:receive(), "one")

@@ -172,6 +172,26 @@ func (h *head) Upgrade() []byte {
 	return h.bytes(h.upgrade)
 }
 
+// SetUpgrade replaces the protocols that Upgrade names; without any the connection is not to
+// be upgraded. It is called before RemoveHopByHop.
+func (h *head) SetUpgrade(protocols string) {
+	kept := h.fields[:0]
+	told := protocols == ""
+	if h.upgrade = (span{}); !told {
+		h.upgrade = keep(&h.Header, protocols)
+	}
+	for _, f := range h.fields {
+		if f.kind == kindUpgrade {
+			if told {
+				continue
+			}
+			told, f.value = true, h.upgrade
+		}
+		kept = append(kept, f)
+	}
+	h.fields = kept
+}
+
 // KeepAlive reports whether the sender lets the connection go on behind the message.
 func (h *head) KeepAlive() bool {
 	return h.options&optionClose == 0 && (h.minor > 0 || h.options&optionKeepAlive != 0)

@@ -240,6 +240,9 @@ func kindOf(name []byte) kind {
 		}
 		return kindIf(name, "keep-alive", kindHop)
 	case 14:
+		if name[0]|0x20 == 'h' {
+			return kindIf(name, "http2-settings", kindHop)
+		}
 		return kindIf(name, "content-length", kindLength)
 	case 16:
 		return kindIf(name, "proxy-connection", kindHop)

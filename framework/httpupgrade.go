@@ -1,0 +1,95 @@
+package framework
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+
+	"fwx/framework/wire/http1"
+	"fwx/framework/wire/websocket"
+)
+
+// What an upgraded connection carries is not looked at any more, or only as a WebSocket. So
+// only what HTTPConfig.Upgrades lists goes on. A request that asks for something else goes
+// on as one that does not ask (RFC 9110, 7.8).
+
+const protocolWebSocket = "websocket"
+
+var (
+	errUnasked   = errors.New("it switches protocols unasked")
+	errNotAgreed = errors.New("it accepts the WebSocket with a wrong Sec-WebSocket-Accept, or without")
+)
+
+// checkUpgrades reports what is wrong with the protocols that go on.
+func (h *HTTPConfig) checkUpgrades(p part) {
+	if h.Upgrades == nil {
+		h.Upgrades = []string{protocolWebSocket}
+	}
+	h.Upgrades = slices.Clone(h.Upgrades)
+	for i, protocol := range h.Upgrades {
+		h.Upgrades[i] = strings.ToLower(protocol)
+		name, version, versioned := strings.Cut(h.Upgrades[i], "/")
+		switch {
+		case !http1.ValidName(name) || versioned && !http1.ValidName(version):
+			p.errorf("upgrades", "%q is not the name of a protocol", protocol)
+		case strings.HasPrefix(name, "h2") || name == "http":
+			p.errorf("upgrades", "%q: HTTP/2 would pass all filters, routes and logs by as a tunnel; it is never passed on", protocol)
+		}
+	}
+}
+
+// allowed returns those of the protocols that an Upgrade names which may be passed on, as
+// they were written.
+func (h *HTTPConfig) allowed(list []byte) string {
+	var kept []string
+	for protocol := range bytes.SplitSeq(list, []byte(",")) {
+		name := string(bytes.TrimSpace(protocol))
+		if slices.Contains(h.Upgrades, strings.ToLower(name)) {
+			kept = append(kept, name)
+		}
+	}
+	return strings.Join(kept, ", ")
+}
+
+// narrowUpgrade leaves no protocol in the request but those that may be passed on. For a
+// WebSocket there must be the key by which the server's answer can be checked.
+func (x *Exchange) narrowUpgrade() {
+	r := &x.request
+	if r.Upgrade() == nil {
+		return
+	}
+	protocols := x.h.config.allowed(r.Upgrade())
+	if lists(protocols, protocolWebSocket) && (!r.Is("GET") || len(fieldValues(&r.Header, "sec-websocket-key")) != 1) {
+		protocols = ""
+	}
+	r.SetUpgrade(protocols)
+}
+
+// lists reports whether a list has a name in it.
+func lists(list, name string) bool {
+	for member := range strings.SplitSeq(list, ",") {
+		if strings.EqualFold(strings.TrimSpace(member), name) {
+			return true
+		}
+	}
+	return false
+}
+
+// agreed returns the protocol to which the server has switched, in lower case, if it was
+// asked to.
+func (x *Exchange) agreed() (string, error) {
+	protocol := strings.ToLower(string(x.response.Upgrade()))
+	asked := x.request.Upgrade()
+	if protocol == "" || asked == nil || !lists(string(asked), protocol) || x.requestState != requestComplete {
+		return "", errUnasked
+	}
+	if protocol == protocolWebSocket {
+		accepts := fieldValues(&x.response.Header, "sec-websocket-accept")
+		if len(accepts) != 1 || string(accepts[0]) != websocket.Accept(x.request.Get("sec-websocket-key")) {
+			return "", errNotAgreed
+		}
+	}
+	x.response.SetUpgrade(protocol)
+	return protocol, nil
+}
