@@ -425,6 +425,21 @@ func TestHTTPRetry(t *testing.T) {
 	}
 }
 
+// Nothing is asked again of which an answer has begun: a part of a head, or an interim one.
+func TestHTTPNoRetryOfWhatIsAnswered(t *testing.T) {
+	for _, begun := range []string{"H", "HTTP/1.1 20", "HTTP/1.1 200 OK\r\nX: y\r\n", "HTTP/1.1 103 Early Hints\r\n\r\n"} {
+		m := newMachine(t)
+		s := m.server(func(c *memoryConn, _ string) {
+			c.say(begun)
+			c.ended().Close()
+		})
+		m.start(nil)
+		if got := m.get(getRequest); got != "502" || len(s.conns) != 1 {
+			t.Errorf("behind %q: status %s, %d connections", begun, got, len(s.conns))
+		}
+	}
+}
+
 // A server that cannot be connected is passed over; when there is none the answer is 502.
 func TestHTTPUnreachable(t *testing.T) {
 	nobody := closedPort(t)

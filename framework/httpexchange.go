@@ -480,7 +480,7 @@ const maxRetries = 3
 // 9.2.2), nothing of an answer has come, and none of it is gone.
 func (x *Exchange) mayRetry() bool {
 	r := &x.request
-	return x.retries < maxRetries && x.response.Status() == 0 && r.Framing() == http1.NoBody && x.lengthUp == 0 && r.Upgrade() == nil &&
+	return x.retries < maxRetries && x.interims == 0 && !x.response.Begun() && r.Framing() == http1.NoBody && x.lengthUp == 0 && r.Upgrade() == nil &&
 		(r.Is("GET") || r.Is("HEAD") || r.Is("OPTIONS") || r.Is("TRACE") || r.Is("PUT") || r.Is("DELETE"))
 }
 

@@ -203,7 +203,7 @@ func (s *Spool) take(content []byte) {
 
 // busy reports whether nothing more can be taken now.
 func (s *Spool) busy() bool {
-	return s.state != spoolTaking || len(s.gathered) >= pieceSize && s.o.InFlight()
+	return s.state != spoolTaking || s.ended || len(s.gathered) >= pieceSize && s.o.InFlight()
 }
 
 // end is for a body of which all has been taken.

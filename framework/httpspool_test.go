@@ -446,3 +446,21 @@ func TestHTTPSpoolConfig(t *testing.T) {
 		t.Errorf("a directory in a file: %v", err)
 	}
 }
+
+// A request that comes right behind one whose body is still on its way to the disk waits
+// for its turn.
+func TestHTTPSpoolWithNextRequest(t *testing.T) {
+	for _, framing := range []string{"length", "chunks"} {
+		m := newMachine(t)
+		m.server(nil)
+		m.start(func(c *Config) {
+			addFilter(c, attaching(spooling(10, func(*Exchange, *Spool) Verdict { return Pass })))
+			c.Listeners[0].HTTP.Spool.Dir = "/spool"
+		})
+		fields, body := framed(framing, strings.Repeat("x", 100))
+		got := m.ask(m.client(), "POST / HTTP/1.1\r\nHost: a\r\n"+fields+"\r\n"+body+getRequest)
+		if n := strings.Count(got, "HTTP/1.1 200 OK\r\n"); n != 2 {
+			t.Errorf("%s: %d answers: %q", framing, n, got)
+		}
+	}
+}

@@ -154,6 +154,9 @@ func (h *head) field(line []byte) *Error {
 	return nil
 }
 
+// Begun reports whether something of the head has been parsed, and not been reset.
+func (h *head) Begun() bool { return len(h.text) > 0 }
+
 // Minor returns the minor version: 0 or 1.
 func (h *head) Minor() int { return int(h.minor) }
 

@@ -1,0 +1,130 @@
+package instep
+
+import (
+	"errors"
+	"strconv"
+)
+
+// checkRequest looks at a request that a server has had all of.
+func (g *rig) checkRequest(n int, m message) {
+	g.t.Helper()
+	if n >= len(g.requests) {
+		g.fail("a server has had request %d, which nobody has sent", n)
+		return
+	}
+	q := g.requests[n]
+	g.rec.mu.Lock()
+	defer g.rec.mu.Unlock()
+	e := g.rec.seen[m.header.Get("X-Request-Id")]
+	switch {
+	case !q.whole:
+		g.fail("a server has had all of request %d, of which not all was sent", n)
+	case e == nil || e.n != n:
+		g.fail("a server has had request %d with the id %q of another", n, m.header.Get("X-Request-Id"))
+	case e.bodies && m.body != string(e.up):
+		g.fail("a server has had request %d with the body %.200q, and the filters have let pass %.200q", n, m.body, e.up)
+	case !e.bodies && m.body != q.body:
+		g.fail("a server has had request %d with the body %.200q, and the client has sent %.200q", n, m.body, q.body)
+	}
+	answers := g.answers[n]
+	if len(answers) > 1 && (answers[len(answers)-2].text != "" || m.body != "") {
+		g.fail("a server has had request %d a second time", n)
+	}
+}
+
+// checkResponses looks at all that a client has had when its connection has ended.
+func (g *rig) checkResponses(c *client) {
+	g.t.Helper()
+	text, last, incomplete := c.text.String(), message{}, false
+	if !c.over {
+		g.fail("the connection does not end")
+		return
+	}
+	got := 0
+	for ; text != ""; got++ {
+		if got == c.count {
+			g.fail("more than the %d answers that were asked for: %.200q", c.count, text)
+			return
+		}
+		q := g.requests[c.first+got]
+		m, used, err := readFinal(text, q, c.over && !c.reset)
+		switch {
+		case errors.Is(err, errIncomplete):
+			incomplete = true
+			if !c.reset && m.until || m.status == 0 && len(text) == used {
+				break
+			}
+		case err != nil:
+			g.fail("the answer to request %d (%s) is %.300q: %v", q.n, q.method, text, err)
+			return
+		}
+		if last.status != 0 && last.close {
+			g.fail("an answer behind one that ends the connection: %.300q", text)
+		}
+		if g.checkResponse(q, m, err == nil); err != nil {
+			got++
+			break
+		}
+		last, text = m, text[used:]
+	}
+	switch {
+	case c.reset || incomplete:
+	case got < c.count && g.requests[c.first+got].whole && !last.close:
+		g.fail("the connection has ended without a word before request %d was answered", c.first+got)
+	}
+}
+
+// readFinal reads the response to a request, with the interim ones before it.
+func readFinal(text string, q request, ended bool) (m message, used int, err error) {
+	for {
+		m, n, err := readResponse(text[used:], q.method, ended)
+		used += n
+		if err != nil || m.status >= 200 {
+			return m, used, err
+		}
+		if q.minor == 0 {
+			return m, used, errors.New("an interim response for a client of HTTP/1.0")
+		}
+	}
+}
+
+// checkResponse looks at a response to a request; whole says that it is complete.
+func (g *rig) checkResponse(q request, m message, whole bool) {
+	g.t.Helper()
+	g.rec.mu.Lock()
+	defer g.rec.mu.Unlock()
+	e := g.rec.seen[m.header.Get("X-Request-Id")]
+	switch n := m.header.Get("N"); {
+	case m.status == 0:
+		return
+	case e == nil && q.whole, e != nil && e.n != q.n, n != "" && n != strconv.Itoa(q.n):
+		g.fail("the answer to request %d is that to another: %v", q.n, m.header)
+		return
+	case q.minor == 0 && m.header.Get("Transfer-Encoding") != "":
+		g.fail("chunks for a client of HTTP/1.0")
+	}
+	if !whole || q.method == "HEAD" || m.status == 204 || m.status == 205 || m.status == 304 {
+		return
+	}
+	if i, err := strconv.Atoi(m.header.Get("Answer")); err == nil {
+		if m.body != g.rec.answers[i] {
+			g.fail("the answer to request %d has the body %.200q, not %.200q", q.n, m.body, g.rec.answers[i])
+		}
+		return
+	}
+	if m.header.Get("N") == "" {
+		return // a page about an error
+	}
+	answers := g.answers[q.n]
+	a := answers[len(answers)-1]
+	want := a.body
+	if e.bodies {
+		want = string(e.down)
+	}
+	switch {
+	case !a.whole:
+		g.fail("the answer to request %d is complete, and that of the server was not", q.n)
+	case m.body != want:
+		g.fail("the answer to request %d has the body %.200q, not %.200q", q.n, m.body, want)
+	}
+}
