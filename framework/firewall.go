@@ -136,7 +136,7 @@ func (fw *Firewall) Run(ctx context.Context) error {
 
 // Stop is Shutdown that gives the connections the configured time to finish.
 func (fw *Firewall) Stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), fw.current.Load().config.Service.Drain)
+	ctx, cancel := context.WithTimeout(context.Background(), fw.Drain())
 	defer cancel()
 	return fw.Shutdown(ctx)
 }
@@ -216,6 +216,9 @@ func (fw *Firewall) drain(ctx context.Context) {
 
 // Port returns the completion port; nil before Start.
 func (fw *Firewall) Port() *completion.Port { return fw.published.Load() }
+
+// Drain returns how long Stop lets connections finish.
+func (fw *Firewall) Drain() time.Duration { return fw.current.Load().config.Service.Drain }
 
 // Admin returns the settings of the admin listener, checked.
 func (fw *Firewall) Admin() AdminConfig { return fw.current.Load().config.Admin }

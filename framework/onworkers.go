@@ -8,7 +8,7 @@ import (
 
 // onWorkers runs f on every worker and returns the results by the workers' indexes.
 // Workers that do not come to it before the end of ctx are late; f may still run
-// there, to no effect.
+// there, to no effect. One that has ended is not late.
 func onWorkers[T any](ctx context.Context, port *completion.Port, f func(*completion.Worker) T) (results map[int]T, late []int) {
 	type result struct {
 		worker int
@@ -16,14 +16,14 @@ func onWorkers[T any](ctx context.Context, port *completion.Port, f func(*comple
 	}
 	workers := port.Workers()
 	done := make(chan result, len(workers))
-	posted := 0
+	var posted []int
 	for _, w := range workers {
 		if err := w.Post(func() { done <- result{w.Index(), f(w)} }); err == nil {
-			posted++
+			posted = append(posted, w.Index())
 		}
 	}
 	results = make(map[int]T, len(workers))
-	for waiting := true; waiting && len(results) < posted; {
+	for waiting := true; waiting && len(results) < len(posted); {
 		select {
 		case r := <-done:
 			results[r.worker] = r.value
@@ -31,9 +31,9 @@ func onWorkers[T any](ctx context.Context, port *completion.Port, f func(*comple
 			waiting = false
 		}
 	}
-	for _, w := range workers {
-		if _, ok := results[w.Index()]; !ok {
-			late = append(late, w.Index())
+	for _, index := range posted {
+		if _, ok := results[index]; !ok {
+			late = append(late, index)
 		}
 	}
 	return results, late

@@ -36,7 +36,8 @@ func runGateway(ctx context.Context, p program, args []string) error {
 	defer signal.Reset(syscall.SIGPIPE)
 	log := logqueue.New(p.err)
 	p.err = log
-	err := p.serve(ctx, args, slog.New(log.Handler()))
+	e := &ending{}
+	err := e.run(ctx, func() error { return p.serve(ctx, args, slog.New(log.Handler()), e) })
 	if p.exitCode(err) == exitError {
 		err = errReported
 	}
@@ -48,7 +49,7 @@ func runGateway(ctx context.Context, p program, args []string) error {
 
 // serve starts the gateway and runs it until ctx ends. Until then it is
 // reloaded when it is asked to, or when its files are saved.
-func (p program) serve(ctx context.Context, args []string, logger *slog.Logger) error {
+func (p program) serve(ctx context.Context, args []string, logger *slog.Logger, e *ending) error {
 	asked, ignore := reloadSignals()
 	defer ignore()
 	path, err := p.configPath("run", args)
@@ -66,6 +67,7 @@ func (p program) serve(ctx context.Context, args []string, logger *slog.Logger) 
 	if err != nil {
 		return err
 	}
+	e.fw.Store(fw)
 	if fw.Admin().Listen != "" {
 		server, err := admin.Start(ctx, fw, func(ctx context.Context, source string) (string, error) { return scripting.Evaluate(ctx, fw, source) })
 		if err != nil {
