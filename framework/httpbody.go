@@ -14,11 +14,12 @@ type body struct {
 
 	decoder  *coding.Decoder // nil: the content is taken as it comes
 	received int64           // of the content, as it comes
-	decoded  int             // in this turn
+	decoded  int             // in this turn, or what it takes to take in what has not come out
 	closed   bool            // its sender has ended it with its stream
 }
 
-// maxTurn bounds what is decoded of a body before others have their turn.
+// maxTurn bounds what is decoded of a body before others have their turn: what comes out,
+// or four times what the codings take in.
 const maxTurn = 256 << 10
 
 // begin makes it ready for a body, see http1.Body.Begin.
@@ -50,7 +51,7 @@ func (b *body) next(data []byte) (n int, content []byte, err error) {
 // decode returns the next piece that is decoded.
 func (b *body) decode(n int) (int, []byte, error) {
 	content, err := b.decoder.Next()
-	b.decoded += len(content)
+	b.decoded += max(len(content), 4*b.decoder.Worked())
 	if errors.Is(err, coding.ErrTooLong) {
 		err = fmt.Errorf("max_decoded: %w", err)
 	}

@@ -16,6 +16,9 @@ var (
 
 const (
 	pieceSize = 16 << 10
+	// workSize is how many bytes the codings may take in, all of them together, until the
+	// caller can do something else: what comes out may be little, or nothing.
+	workSize = 16 << 10
 	// maxIdle bounds how often a reader may return nothing.
 	maxIdle = 100
 )
@@ -32,6 +35,7 @@ type Decoder struct {
 	buffer  []byte // of what has come out
 	given   int    // of what is in the buffer, to who has called Next
 	filled  int
+	worked  int // bytes that the codings have taken in since Next was called
 
 	resume func() (struct{}, bool)
 	stop   func()
@@ -69,6 +73,7 @@ func (d *Decoder) Next() ([]byte, error) {
 		d.buffer = make([]byte, pieceSize)
 		d.resume, d.stop = iter.Pull(d.run)
 	}
+	d.worked = 0
 	if _, more := d.resume(); !more {
 		d.done = true
 		return nil, d.err
@@ -77,6 +82,10 @@ func (d *Decoder) Next() ([]byte, error) {
 	d.given = d.filled
 	return piece, nil
 }
+
+// Worked returns how many bytes all codings took in for the last piece. Each one that was
+// applied to another counts.
+func (d *Decoder) Worked() int { return d.worked }
 
 // Close ends it. It must be called, and may be more than once.
 func (d *Decoder) Close() {
@@ -107,7 +116,7 @@ func (d *Decoder) decode() error {
 	from := io.Reader((*source)(d))
 	for i, open := range d.codings {
 		if i > 0 {
-			from = bufio.NewReader(&bounded{from, d.limit}) // whose bytes decoders read one by one
+			from = bufio.NewReader(&between{d, bounded{from, d.limit}}) // whose bytes decoders read one by one
 		}
 		r, err := open(from)
 		if err != nil {
@@ -166,9 +175,9 @@ func (s *source) Read(p []byte) (int, error) {
 	if err := s.wait(); err != nil {
 		return 0, err
 	}
-	n := copy(p, s.in)
+	n := copy(p[:min(len(p), workSize)], s.in)
 	s.in = s.in[n:]
-	return n, nil
+	return n, (*Decoder)(s).work(n)
 }
 
 // ReadByte makes a decoder take no more than it needs.
@@ -178,7 +187,34 @@ func (s *source) ReadByte() (byte, error) {
 	}
 	b := s.in[0]
 	s.in = s.in[1:]
-	return b, nil
+	return b, (*Decoder)(s).work(1)
+}
+
+// between is what one coding has put out as what the next reads from.
+type between struct {
+	d *Decoder
+	bounded
+}
+
+// Read reads what is there.
+func (b *between) Read(p []byte) (int, error) {
+	n, err := b.bounded.Read(p)
+	if err == nil {
+		err = b.d.work(n)
+	}
+	return n, err
+}
+
+// work counts bytes that a coding takes in, and lets the caller do something else when
+// they are many.
+func (d *Decoder) work(n int) error {
+	if d.worked += n; d.worked < workSize {
+		return nil
+	}
+	if !d.yield(struct{}{}) {
+		return errClosed
+	}
+	return nil
 }
 
 // bounded is a reader of at most so many bytes.

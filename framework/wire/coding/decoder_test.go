@@ -139,6 +139,42 @@ func TestDecoder(t *testing.T) {
 
 func cut(text string, n int) string { return text[:len(text)-n] }
 
+// A decoder comes back often, also while nothing comes out: each time the codings have
+// taken in a bounded number of bytes.
+func TestDecoderRests(t *testing.T) {
+	empty := strings.Repeat(gzipped(""), 200_000)
+	for name, test := range map[string]struct{ codings, content string }{
+		"empty members around nothing": {"gzip, gzip, gzip", gzipped(gzipped(empty))},
+		"empty members":                {"gzip", empty},
+		"one that is small":            {"gzip, gzip", gzipped(gzipped("hello"))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			list, err := Standard().Parse([]byte(test.codings))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := NewDecoder(list, 64<<20)
+			defer d.Close()
+			d.Push([]byte(test.content))
+			d.End()
+			calls, worked := 0, 0
+			for d.Pending() {
+				if _, err := d.Next(); err != nil {
+					t.Fatal(err)
+				}
+				calls++
+				worked += d.Worked()
+				if n := d.Worked(); n > workSize+4096 { // what is between two codings is read 4 KiB at a time
+					t.Fatalf("%d bytes were taken in before others had a turn", n)
+				}
+			}
+			if worked < len(test.content) || calls < worked/(workSize+4096) {
+				t.Errorf("%d bytes were taken in in %d calls, of %d that were given", worked, calls, len(test.content))
+			}
+		})
+	}
+}
+
 // What a sender has flushed comes out at once.
 func TestDecoderFlush(t *testing.T) {
 	var b bytes.Buffer
