@@ -157,6 +157,7 @@ func (c *Config) checkService(p part) {
 	p.count("workers", s.Workers, maxWorkers)
 	p.count("max_connections", s.MaxConnections, maxCount)
 	p.duration("drain", &s.Drain, defaultDrain)
+	p.size("body_memory", &s.BodyMemory, 1<<20, math.MaxInt64, defaultBodyMemory)
 }
 
 func (c *Config) checkAdmin(p part) {

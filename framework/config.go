@@ -62,6 +62,11 @@ type ServiceConfig struct {
 	// MaxConnections bounds the connections at a time; further ones wait in the
 	// listeners' backlogs. 0 means as many as the limit of open files allows.
 	MaxConnections int `toml:"max_connections"`
+	// BodyMemory bounds what the HTTP exchanges of a worker keep in memory, all of them
+	// together, beside receive buffers: whole bodies, decoders, messages of WebSockets,
+	// pieces of files. Beyond, one that wants more is answered with 503, a WebSocket
+	// closed with 1013. 0 means 256 MiB.
+	BodyMemory strict.Size `toml:"body_memory"`
 	// Watch asks the program that runs the firewall to call Reload when one of its
 	// files is saved. A file that does not say otherwise does; the firewall itself
 	// watches nothing.
@@ -179,6 +184,7 @@ type ListenerConfig struct {
 
 const (
 	defaultDrain          = 10 * time.Second
+	defaultBodyMemory     = 256 << 20
 	defaultConnectTimeout = 5 * time.Second
 	defaultIdleTimeout    = 10 * time.Minute
 	protocolTCP           = "tcp"

@@ -135,6 +135,9 @@ func (h *httpConn) MaySend(*Connection) {
 		h.sending = false
 		h.down.spend(h.w.worker.Now())
 		h.flying = h.w.giveBack(h.flying)
+		if h.x != nil && h.x.socket != nil {
+			h.x.claimMessages() // it is less than before
+		}
 	}
 	h.goOn()
 }
@@ -463,6 +466,8 @@ type httpWorker struct {
 	idle    map[serverKey][]*httpServer // connections to servers that nobody uses, the latest last
 	sweeper *completion.Timer           // ends those that nobody has used for long
 	sweepAt time.Duration               // when it does
+
+	claimed int64 // bytes that exchanges keep, see Exchange.claim
 
 	scratch   []byte      // for whoever needs it for a moment
 	buffers   [][]byte    // unused ones

@@ -117,6 +117,7 @@ func (x *Exchange) DecodeBody(dir Direction) error {
 	}
 	if !b.Done() {
 		b.decoder = coding.NewDecoder(codings, int64(x.h.config.MaxDecoded))
+		b.decoder.Claim = x.claimForDecoder
 	}
 	if dir == Downstream && x.contentless() { // the length that the body would have is not known
 		header.Remove("Content-Length")

@@ -67,6 +67,7 @@ type progress struct {
 	spool              *Spool      // has the request's body; nil: it is not on the disk
 	file               *fileAnswer // is the answer; nil: none is
 
+	claimed            int // bytes that it keeps, see claim
 	status             int
 	bytesUp, bytesDown int64  // of the bodies
 	reason             string // what went wrong
@@ -128,6 +129,8 @@ func (x *Exchange) refuse(err error) {
 		status = e.Status
 	} else if errors.Is(err, coding.ErrTooLong) {
 		status = 413
+	} else if errors.Is(err, coding.ErrNoMemory) {
+		status, err = 503, errMemory
 	}
 	x.countUndecodable(err)
 	x.keepAlive = false
@@ -404,6 +407,9 @@ func (x *Exchange) endRequest() {
 func (x *Exchange) sent() {
 	switch {
 	case x.tunnel:
+		if x.socket != nil {
+			x.claimMessages() // it is less than before
+		}
 		if (x.h.ended || x.socket.leaving()) && len(x.server.out) == 0 {
 			x.endTunnel()
 		}
@@ -574,6 +580,7 @@ func (x *Exchange) end() {
 	x.release()
 	x.endFile()
 	x.endSpool()
+	x.unclaim()
 	x.account()
 	x.endFilters()
 	h := x.h

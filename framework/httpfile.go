@@ -105,6 +105,10 @@ func (f *fileAnswer) begin(info fs.FileInfo) {
 	if status == 304 || status == 412 || status == 416 {
 		f.left = 0
 	}
+	if !x.claim(2 * int(min(f.left, pieceSize))) { // one that is read, and one on its way
+		x.fail(503, errMemory.Error())
+		return
+	}
 	x.makeAnswer(status, fields)
 	x.sendAnswer(f.left)
 	if f.left == 0 || x.contentless() {

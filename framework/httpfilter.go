@@ -213,9 +213,12 @@ func (w *whole) pass() {
 // full reports whether the body is one that is gathered.
 func (w *whole) full() bool { return w.limit > 0 }
 
+// fits reports whether the body is not too long with a part more.
+func (w *whole) fits(content []byte) bool { return len(w.data)+len(content) <= w.limit }
+
 // gather takes a part of the body; false if it is too long.
 func (w *whole) gather(content []byte) bool {
-	if len(w.data)+len(content) > w.limit {
+	if !w.fits(content) {
 		return false
 	}
 	w.data = append(w.data, content...)
@@ -265,6 +268,8 @@ func (x *Exchange) gatherUp(w *whole, content []byte) {
 	switch {
 	case x.spool != nil:
 		x.spool.take(content)
+	case w.fits(content) && !x.claim(len(content)):
+		x.fail(503, errMemory.Error())
 	case w.gather(content):
 	case w.overflow == OverflowRefuse:
 		x.fail(413, "the body is longer than a filter takes")
@@ -307,6 +312,8 @@ func (x *Exchange) filterResponseBody(content []byte) {
 
 func (x *Exchange) gatherDown(w *whole, content []byte) {
 	switch {
+	case w.fits(content) && !x.claim(len(content)):
+		x.fail(503, errMemory.Error())
 	case w.gather(content):
 	case w.overflow == OverflowRefuse:
 		x.fail(502, "the body is longer than a filter takes")

@@ -13,6 +13,7 @@ const (
 	metricActive      = "fwx_http_requests_active"
 	metricSpooled     = "fwx_http_spooled_bytes"
 	metricServers     = "fwx_http_server_connections_total"
+	metricMemory      = "fwx_http_body_memory_refused_total"
 	metricCutOff      = "fwx_http_cut_off_total"
 	metricUndecodable = "fwx_http_undecodable_bodies_total"
 	metricMessages    = "fwx_websocket_messages_total"
@@ -26,7 +27,7 @@ var httpClasses = [6]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
 var undecodable = [...]string{"too_long", "damaged"}
 
 // closeCodes are the codes of closes that are counted apart.
-var closeCodes = [...]int{websocket.CodeProtocolError, websocket.CodeInvalidData, websocket.CodePolicy, websocket.CodeTooBig, websocket.CodeInternalError, 0}
+var closeCodes = [...]int{websocket.CodeProtocolError, websocket.CodeInvalidData, websocket.CodePolicy, websocket.CodeTooBig, websocket.CodeInternalError, websocket.CodeTryAgain, 0}
 
 // httpBounds are the bounds of the durations in seconds.
 var httpBounds = []float64{0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60}
@@ -50,6 +51,9 @@ func (l *listener) makeHTTPMetrics(r *metrics.Registry) (err error) {
 		return err
 	}
 	if l.httpCutOff, err = r.Counter(metricCutOff, "Clients that were cut off because they took too little of what was sent to them.", name); err != nil {
+		return err
+	}
+	if l.httpMemoryRefused, err = r.Counter(metricMemory, "Exchanges that were refused because body_memory was used up.", name); err != nil {
 		return err
 	}
 	for i, reason := range undecodable {

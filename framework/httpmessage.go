@@ -107,6 +107,9 @@ func (x *Exchange) takeMessage(dir Direction, rest *[]byte) bool {
 	case err != nil:
 		x.violated(dir, err)
 		return !x.over
+	case !done && !x.claimMessages():
+		x.closeSocket(websocket.CodeTryAgain, "", errMemory.Error())
+		return !x.over
 	case !done:
 		return false
 	case m.Opcode == websocket.Close:
@@ -122,6 +125,9 @@ func (x *Exchange) takeMessage(dir Direction, rest *[]byte) bool {
 		stage = askMessageDown
 	}
 	x.start(x.asking(dir), asking{stage: stage, chunk: m.Data, opcode: m.Opcode, compress: m.Compressed})
+	if !x.over && !x.claimMessages() {
+		x.closeSocket(websocket.CodeTryAgain, "", errMemory.Error())
+	}
 	return !x.over && !x.asking(dir).held
 }
 

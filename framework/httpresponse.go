@@ -1,8 +1,10 @@
 package framework
 
 import (
+	"errors"
 	"fmt"
 
+	"fwx/framework/wire/coding"
 	"fwx/framework/wire/http1"
 )
 
@@ -149,6 +151,10 @@ func (x *Exchange) receiveBody() bool {
 	s.rest = s.rest[n:]
 	if err != nil {
 		x.countUndecodable(err)
+		if errors.Is(err, coding.ErrNoMemory) {
+			x.fail(503, errMemory.Error())
+			return false
+		}
 		x.broken(fmt.Sprintf("%s: a malformed answer: %v", x.target.address, err))
 		return false
 	}

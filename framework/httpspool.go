@@ -121,6 +121,10 @@ func (x *Exchange) beginSpool(gathered, more []byte) {
 	s := &Spool{x: x, l: h.c.listener, o: h.w.worker.CreateOverlapped(), gathered: gathered}
 	s.path = filepath.Join(s.l.spoolDir, "fwx-"+x.ID()+".spool")
 	x.spool = s
+	if !x.claim(2 * pieceSize) { // one that is gathered, and one on its way
+		x.fail(503, errMemory.Error())
+		return
+	}
 	if !s.reserve(len(gathered)) {
 		return
 	}

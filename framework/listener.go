@@ -36,9 +36,10 @@ type listener struct {
 	spoolDir     string
 	spooled      atomic.Int64 // bytes there
 
-	httpCutOff      *metrics.Counter                   // clients that have taken too little
-	shed            *metrics.Counter                   // connections that had to make room
-	httpUndecodable [len(undecodable)]*metrics.Counter // as undecodable has them
+	httpCutOff        *metrics.Counter                   // clients that have taken too little
+	httpMemoryRefused *metrics.Counter                   // exchanges that wanted more than body_memory
+	shed              *metrics.Counter                   // connections that had to make room
+	httpUndecodable   [len(undecodable)]*metrics.Counter // as undecodable has them
 
 	messages        [2]*metrics.Counter               // by direction
 	webSocketCloses [len(closeCodes)]*metrics.Counter // as closeCodes has them

@@ -192,6 +192,7 @@ func (fw *Firewall) measureUpstreams(m *measurements) {
 type workerMeasure struct {
 	operations int
 	buffers    completion.BufferUse
+	bodies     int64 // bytes that HTTP exchanges keep
 	held       int64
 	filters    []filterMeasurement
 }
@@ -210,6 +211,7 @@ func (fw *Firewall) measureWorkers(ctx context.Context, m *measurements) {
 		m.add(metrics.KindGauge, "fwx_held", "Events and chunks that filters keep.", float64(found[worker].held), label)
 		m.add(metrics.KindGauge, "fwx_port_operations", "Operations in flight on the completion port.", float64(found[worker].operations), label)
 		buffers := found[worker].buffers
+		m.add(metrics.KindGauge, "fwx_http_body_memory_bytes", "Memory for whole bodies, decoders, messages of WebSockets and pieces of files.", float64(found[worker].bodies), label)
 		m.add(metrics.KindGauge, "fwx_port_buffers_kept", "Receive buffers in use.", float64(buffers.Kept), label)
 		m.add(metrics.KindGauge, "fwx_port_buffers_limit", "Receive buffers there may be. From half of them on copies are kept instead.", float64(buffers.Limit), label)
 		m.add(metrics.KindGauge, "fwx_port_buffer_copies_bytes", "Bytes of the copies that stand for receive buffers.", float64(buffers.Copied), label)
@@ -229,7 +231,11 @@ func (fw *Firewall) measureWorkers(ctx context.Context, m *measurements) {
 }
 
 func (fw *Firewall) measureWorker(w *completion.Worker) workerMeasure {
-	m := workerMeasure{operations: w.Operations(), buffers: w.BufferUse(), held: fw.live[w.Index()].held.Load()}
+	load := &fw.live[w.Index()]
+	m := workerMeasure{operations: w.Operations(), buffers: w.BufferUse(), held: load.held.Load()}
+	if load.http != nil {
+		m.bodies = load.http.claimed
+	}
 	for _, f := range fw.current.Load().filters {
 		if measurer, ok := f.Filter.(Measurer); ok && f.used {
 			for _, measurement := range measurer.Measure(w) {

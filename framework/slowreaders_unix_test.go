@@ -89,6 +89,7 @@ func TestNobodyWaitsForThoseWhoDoNotRead(t *testing.T) {
 }
 
 func (j *jam) run(t *testing.T, backend string, clients int) {
+	t.Helper()
 	var stuck atomic.Int64 // connections to the server on which nothing moves
 	over := make(chan struct{})
 	server := serve(t, func(c *net.TCPConn) {

@@ -83,7 +83,7 @@ func buffersExhausted(r *rig) {
 // on all the same.
 func buffersKept(r *rig) {
 	const sockets, sent = 16, 40_000
-	var kept []*holder
+	kept := make([]*holder, 0, sockets)
 	for i := range sockets {
 		a, b := r.pair()
 		h := r.holder()

@@ -12,6 +12,8 @@ import (
 var (
 	ErrDamaged = errors.New("the content is not what its coding says")
 	ErrTooLong = errors.New("the decoded content is too long")
+	// ErrNoMemory is what Decoder.Claim answers when a coding wants memory that there is not.
+	ErrNoMemory = errors.New("there is no memory for the decoder")
 )
 
 const (
@@ -25,6 +27,10 @@ const (
 
 // Decoder takes codings off content. It is made by NewDecoder.
 type Decoder struct {
+	// Claim, if it is set, is asked before a coding takes so many bytes of memory, which
+	// it keeps until the end. Its error, which wraps ErrNoMemory, is that of Next.
+	Claim func(bytes int) error
+
 	codings []Coding
 	limit   int64
 	in      []byte // pushed, and not read yet
@@ -107,16 +113,21 @@ func (d *Decoder) run(yield func(struct{}) bool) {
 	case err == nil || d.done:
 	case errors.Is(err, ErrTooLong):
 		d.err = ErrTooLong
+	case errors.Is(err, ErrNoMemory):
+		d.err = err
 	default:
 		d.err = fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 }
 
 func (d *Decoder) decode() error {
+	if err := d.claim(pieceSize); err != nil {
+		return err
+	}
 	from := io.Reader((*source)(d))
 	for i, open := range d.codings {
 		if i > 0 {
-			from = bufio.NewReader(&between{d, bounded{from, d.limit}}) // whose bytes decoders read one by one
+			from = &buffered{bufio.NewReader(&between{d, bounded{from, d.limit}}), d}
 		}
 		r, err := open(from)
 		if err != nil {
@@ -188,6 +199,31 @@ func (s *source) ReadByte() (byte, error) {
 	b := s.in[0]
 	s.in = s.in[1:]
 	return b, (*Decoder)(s).work(1)
+}
+
+// buffered is what is between two codings: decoders read its bytes one by one.
+type buffered struct {
+	*bufio.Reader
+	d *Decoder
+}
+
+func (b *buffered) claim(bytes int) error { return b.d.claim(bytes) }
+func (s *source) claim(bytes int) error   { return (*Decoder)(s).claim(bytes) }
+
+func (d *Decoder) claim(bytes int) error {
+	if d.Claim == nil {
+		return nil
+	}
+	return d.Claim(bytes)
+}
+
+// ClaimMemory is called by a Coding with what it was given, before it takes so many bytes
+// of memory. An error is to be returned.
+func ClaimMemory(from io.Reader, bytes int) error {
+	if c, ok := from.(interface{ claim(bytes int) error }); ok {
+		return c.claim(bytes)
+	}
+	return nil
 }
 
 // between is what one coding has put out as what the next reads from.

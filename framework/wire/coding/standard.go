@@ -13,10 +13,16 @@ import (
 // Readers are large, so those that have ended are used again.
 var gzips, zlibs, flates sync.Pool
 
+// readerSize is what one of them takes, in bytes: the window, the tables and the input.
+const readerSize = 48 << 10
+
 // gzipReader reads gzip (RFC 1952), all members of it.
 type gzipReader struct{ gzip.Reader }
 
 func gunzip(from io.Reader) (io.Reader, error) {
+	if err := ClaimMemory(from, readerSize); err != nil {
+		return nil, err
+	}
 	r, ok := gzips.Get().(*gzipReader)
 	if !ok {
 		r = new(gzipReader)
@@ -36,6 +42,9 @@ func (r *gzipReader) Close() error {
 // inflate reads what the standard means by deflate (RFC 1950) and what some senders do
 // (RFC 1951), which lacks the two bytes at the beginning that tell.
 func inflate(from io.Reader) (io.Reader, error) {
+	if err := ClaimMemory(from, readerSize); err != nil {
+		return nil, err
+	}
 	r := &deflateReader{in: bufio.NewReader(from), pool: &flates}
 	if head, _ := r.in.Peek(2); isZlib(head) { // with less there is no body anyway
 		r.pool = &zlibs

@@ -12,6 +12,7 @@ const (
 	CodePolicy        = 1008 // a message that is not allowed
 	CodeTooBig        = 1009 // a message that is too long
 	CodeInternalError = 1011 // a failure of an end itself
+	CodeTryAgain      = 1013 // an end has too much to do
 )
 
 // Error is why a stream is refused. The errors of the package are variables, so that

@@ -49,7 +49,7 @@ const maxKept = 4 << 10
 // the next message. It returns how much it has taken, and whether the message is
 // complete. After an error, which is an *Error, nothing more can be read.
 func (r *Reader) Next(data []byte) (n int, m Message, done bool, err error) {
-	r.forget()
+	r.Forget()
 	for {
 		if !r.inFrame {
 			used, begun, e := r.begin(data[n:])
@@ -83,8 +83,12 @@ func (r *Reader) Next(data []byte) (n int, m Message, done bool, err error) {
 	}
 }
 
-// forget drops the message that was returned.
-func (r *Reader) forget() {
+// Held returns how many bytes it keeps: of a message that is not complete, of the one
+// that was returned, and of what others may refer to.
+func (r *Reader) Held() int { return cap(r.data) + cap(r.plain) + cap(r.window) }
+
+// Forget drops the message that was returned, as the next call of Next does.
+func (r *Reader) Forget() {
 	if !r.complete {
 		return
 	}
