@@ -356,7 +356,7 @@ func (h *httpConn) limit(wait httpWait) time.Duration {
 	case waitHead:
 		return h.config.HeaderTimeout
 	case waitBody:
-		return h.up.left
+		return max(h.up.left, 1) // it may have been spent before the timer has noticed
 	case waitConnect:
 		return h.x.upstream.config.ConnectTimeout
 	case waitServer, waitDisk:

@@ -52,3 +52,28 @@ func TestHTTPSendRate(t *testing.T) {
 		})
 	}
 }
+
+// A client whose time for its body is spent, before the timer has noticed, gets no more.
+func TestHTTPBodyTimeSpent(t *testing.T) {
+	for _, left := range []time.Duration{0, -time.Second} {
+		m := newMachine(t)
+		m.server(func(*memoryConn, string) {})
+		m.start(nil)
+		c := m.client()
+		c.say("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n")
+		m.settle()
+		m.wait(func() error {
+			return m.Port().Workers()[0].Call(func() {
+				for c := range m.live[0].connections {
+					h := c.httpConn()
+					h.up.left = left
+					h.await(waitBody)
+				}
+			})
+		})
+		m.pass(time.Second)
+		if got := statusOf(c.heard()); got != "408" {
+			t.Errorf("with %v left: %q", left, got)
+		}
+	}
+}
