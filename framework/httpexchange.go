@@ -639,9 +639,11 @@ func (h *httpConn) tellForwarded(r *http1.Request) {
 		h.describeClient()
 	}
 	host := r.Host()
-	if mode == ForwardedReplace {
-		for _, name := range forwardedFields {
+	for _, name := range forwardedFields {
+		if mode == ForwardedReplace {
 			r.Remove(name)
+		} else {
+			r.RemoveAliases(name)
 		}
 	}
 	r.Add("X-Forwarded-For", h.client)

@@ -1,5 +1,7 @@
 package http1
 
+import "slices"
+
 // Body takes a body apart as it arrives. It is begun by Begin.
 type Body struct {
 	framing  Framing
@@ -164,24 +166,55 @@ func (b *Body) trailers(data []byte) (n int, err error) {
 	if !done {
 		return n, nil
 	}
-	for i := range b.lines.Len() {
-		if !ValidTrailer(b.lines.Name(i)) {
+	kept := b.lines.fields[:0]
+	for _, f := range b.lines.fields {
+		switch name := b.lines.bytes(f.name); {
+		case framesMessage(name):
 			return n, errTrailerField
+		case ValidTrailer(name):
+			kept = append(kept, f)
 		}
 	}
+	b.lines.fields = kept
 	b.state = bodyDone
 	return n, nil
 }
 
-// ValidTrailer reports whether a field of a name may be in a trailer: it says nothing of
-// where the message goes, or where it ends.
-func ValidTrailer(name []byte) bool {
+// framesMessage reports whether a field says where a message goes, or where it ends. In a
+// trailer it is refused.
+func framesMessage(name []byte) bool {
 	switch kindOf(name) {
 	case kindLength, kindCoding, kindHost, kindConnection, kindExpect:
+		return true
+	default:
+		return EqualFold(name, "trailer")
+	}
+}
+
+// ValidTrailer reports whether a field of a name may be in a trailer (RFC 9110, 6.5.1): it
+// is not one by which a message is routed, authenticated, decoded or changed before its
+// body is read, nor one by which a gateway tells of itself. Others are dropped when they
+// are received, for a server may put them beside those of the head.
+func ValidTrailer(name []byte) bool {
+	if framesMessage(name) {
+		return false
+	}
+	switch kindOf(name) {
+	case kindHop, kindUpgrade:
 		return false
 	default:
-		return !EqualFold(name, "trailer")
 	}
+	return !slices.ContainsFunc(headFields, func(field string) bool { return takenFor(name, field) })
+}
+
+// headFields are those that belong in the head.
+var headFields = []string{
+	"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip", "forwarded", "via", "x-request-id", "max-forwards",
+	"authorization", "cookie", "set-cookie", "www-authenticate", "authentication-info", "proxy-authentication-info", "origin", "referer",
+	"location", "content-location", "content-type", "content-encoding", "content-range", "cache-control", "pragma", "vary", "age", "expires", "date",
+	"retry-after", "range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range", "accept-encoding", "allow", "refresh",
+	"strict-transport-security", "content-security-policy", "content-disposition",
+	"connection", "content-length", "host", "transfer-encoding", "te", "keep-alive", "upgrade", "expect", "trailer",
 }
 
 // AppendChunk appends content as a chunk. Empty content appends nothing, since an

@@ -1,6 +1,9 @@
 package http1
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // head takes the lines of a head apart as they arrive.
 type head struct {
@@ -219,10 +222,22 @@ func (h *head) RemoveHopByHop() {
 				kept = append(kept, f)
 			}
 		default:
-			kept = append(kept, f)
+			if !h.alias(f) {
+				kept = append(kept, f)
+			}
 		}
 	}
 	h.fields = kept
+}
+
+// alias reports whether servers take a field for one that only the sender of the message
+// writes, since they do not tell "_" from "-".
+func (h *head) alias(f field) bool {
+	name := h.bytes(f.name)
+	if bytes.IndexByte(name, '_') < 0 {
+		return false
+	}
+	return slices.ContainsFunc(ReservedFields[:], func(r string) bool { return takenFor(name, r) })
 }
 
 // markNamed makes the fields that a Connection names ones of the connection. Those that

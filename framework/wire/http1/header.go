@@ -81,11 +81,12 @@ func add[T string | []byte](h *Header, name string, value T) {
 	h.fields = append(h.fields, field{name: n, value: keep(h, value), kind: kindOf(h.bytes(n))})
 }
 
-// Set gives the first field of a name a value and removes the others; without any it
-// adds one. The name of a field that there is stays as it was received.
+// Set gives the first field of a name a value and removes the others, and those that
+// servers take for one of it (see RemoveAliases); without any it adds one. The name of a field that there is stays as it was received.
 func (h *Header) Set(name, value string) {
 	i := h.find(name)
 	if i < 0 {
+		h.Remove(name)
 		h.Add(name, value)
 		return
 	}
@@ -93,11 +94,12 @@ func (h *Header) Set(name, value string) {
 		panic("http1: a field that must not be sent: " + name)
 	}
 	h.fields[i].value = keep(h, value)
-	h.removeFrom(name, i+1)
+	h.removeBut(name, i)
 }
 
-// Remove removes all fields of a name, given in any case.
-func (h *Header) Remove(name string) { h.removeFrom(name, 0) }
+// Remove removes all fields of a name, given in any case, and those that servers take for
+// one of it (see RemoveAliases).
+func (h *Header) Remove(name string) { h.removeBut(name, -1) }
 
 // find is Find for a name in any case.
 func (h *Header) find(name string) int {
@@ -109,14 +111,49 @@ func (h *Header) find(name string) int {
 	return -1
 }
 
-func (h *Header) removeFrom(name string, from int) {
-	kept := h.fields[:from]
-	for _, f := range h.fields[from:] {
-		if !equalFold2(h.bytes(f.name), name) {
+// removeBut removes the fields of a name, and those that are taken for it, but for field
+// but, unless that is negative.
+func (h *Header) removeBut(name string, but int) {
+	kept := h.fields[:0]
+	for i, f := range h.fields {
+		if i == but || !takenFor(h.bytes(f.name), name) {
 			kept = append(kept, f)
 		}
 	}
 	h.fields = kept
+}
+
+// RemoveAliases removes the fields that servers take for one of a name, since they do not
+// tell "_" from "-" (WSGI, CGI, PHP), and leaves those of the name itself.
+func (h *Header) RemoveAliases(name string) {
+	kept := h.fields[:0]
+	for _, f := range h.fields {
+		if n := h.bytes(f.name); !takenFor(n, name) || equalFold2(n, name) {
+			kept = append(kept, f)
+		}
+	}
+	h.fields = kept
+}
+
+// takenFor reports whether a server may take a field for one of a name: it has that name,
+// in any case, or with "_" in the place of "-".
+func takenFor(field []byte, name string) bool {
+	if len(field) != len(name) {
+		return false
+	}
+	for i, b := range field {
+		if b != name[i] && (b != '_' || name[i] != '-') && lower(b) != lower(name[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(b byte) byte {
+	if b >= 'A' && b <= 'Z' {
+		return b | 0x20
+	}
+	return b
 }
 
 // equalFold2 compares two texts without regard to the case of ASCII letters.
