@@ -64,7 +64,7 @@ const programStart = `local out, fuel = {}, 150
 local function show(v)
   if v ~= v then return "nan" end
   if type(v) == "number" then return v == 0 and "0" or string.format("%.14g", v) end
-  if type(v) == "string" then return string.format("%q", (v:gsub("0x%x%x%x+", "address"))) end
+  if type(v) == "string" then return string.format("%q", (v:gsub("0x%x%x%x+", "address"):gsub("%-nan", "nan"))) end
   if type(v) == "table" then return "table" end
   if type(v) == "function" then return "function" end
   return tostring(v)
@@ -433,7 +433,7 @@ func (w *writer) function() {
 			w.scope = append(w.scope, variable{"na", real})
 		}
 		w.body()
-		w.line("return %s", w.pick(w.expr(real, 2), "num("+w.expr(whatever, 2)+"), "+w.expr(whatever, 2), "num("+w.several()+")"))
+		w.line("return %s", w.pick(w.expr(real, 2), "num("+w.expr(whatever, 2)+"), "+w.expr(real, 2), "num("+w.several()+")"))
 	})
 	w.line("end")
 	w.scope = append(w.scope[:known], variable{name, fn})
@@ -523,7 +523,7 @@ func (w *writer) number(depth int) string {
 	case 1:
 		return fmt.Sprintf("(%s %s)", a(), w.operation(depth))
 	case 2:
-		return fmt.Sprintf("(-(%s))", w.leaf(real))
+		return fmt.Sprintf("(-(%s))", w.pick("1", "2.5", "1e15", "'3'", "(0/0)"))
 	case 3:
 		return fmt.Sprintf("(%s and %s or %s)", w.expr(whatever, depth-1), a(), a())
 	case 4:
