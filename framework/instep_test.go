@@ -24,7 +24,7 @@ func TestHTTPMessagesStayInStep(t *testing.T) {
 		t.Helper()
 		m.WriteFile("/file", []byte(strings.Repeat("file ", 3000)))
 		for _, name := range []string{"a", "b"} {
-			c := &careless{t: t, bodies: bodies, r: rand.New(rand.NewPCG(r.Uint64(), 0)), rec: rec, calls: r.IntN(60), verdicts: r.IntN(40)} //nolint:gosec // it is to be repeated
+			c := &careless{t: t, bodies: bodies, r: rand.New(rand.NewPCG(r.Uint64(), 0)), rec: rec, calls: r.IntN(60), verdicts: r.IntN(40)}
 			var f framework.HTTPFilter = c
 			switch kind := r.IntN(4); {
 			case !bodies:
@@ -198,7 +198,7 @@ func (c *careless) call(x *framework.Exchange) {
 		func() error { return fields.Remove(name) },
 		func() error { return x.SetUpstream([]string{"out", "other", "none"}[c.r.IntN(3)]) },
 		func() error {
-			return x.WholeBody(dir, []int{1, 10, 5000, 1 << 20}[c.r.IntN(4)], framework.Overflow(c.r.IntN(3))) //nolint:gosec // 0 to 2
+			return x.WholeBody(dir, []int{1, 10, 5000, 1 << 20}[c.r.IntN(4)], framework.Overflow(c.r.IntN(3)))
 		},
 		func() error {
 			if !c.bodies {

@@ -51,9 +51,6 @@ func (g *rig) checkResponses(c *client) {
 		switch {
 		case errors.Is(err, errIncomplete):
 			incomplete = true
-			if !c.reset && m.until || m.status == 0 && len(text) == used {
-				break
-			}
 		case err != nil:
 			g.fail("the answer to request %d (%s) is %.300q: %v", q.n, q.method, text, err)
 			return

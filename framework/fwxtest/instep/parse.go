@@ -31,11 +31,11 @@ var (
 
 // checkHead looks at the lines of a head, and returns how often it has a field.
 func checkHead(text string, first *regexp.Regexp) (count map[string]int, err error) {
-	end := strings.Index(text, "\r\n\r\n")
-	if end < 0 {
+	head, _, whole := strings.Cut(text, "\r\n\r\n")
+	if !whole {
 		return nil, errIncomplete
 	}
-	lines := strings.Split(text[:end], "\r\n")
+	lines := strings.Split(head, "\r\n")
 	if !first.MatchString(lines[0]) {
 		return nil, fmt.Errorf("the first line is %q", lines[0])
 	}
@@ -95,6 +95,7 @@ func readResponse(text, method string, ended bool) (m message, used int, err err
 	if err != nil {
 		return m, 0, err
 	}
+	defer func() { _ = p.Body.Close() }() // it is in memory
 	m = message{status: p.StatusCode, header: p.Header, close: p.Close}
 	if framed := count["content-length"] + count["transfer-encoding"]; framed > 0 && (m.status < 200 || m.status == 204) {
 		return m, 0, fmt.Errorf("a %d says how long it is", m.status)
