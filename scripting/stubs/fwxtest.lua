@@ -97,8 +97,9 @@ function t:eventually(fn, seconds) end
 ---@return number
 function t:time() end
 
----The lines of the gateway's log since it was called before, or those of them whose text matches a
----pattern of Lua: `level`, `message`, and the values by their names.
+---The lines of the gateway's log since it was called before, or those of them in whose `text` a
+---pattern of Lua is found: the level, the message and the values, as they are, without quotes. Each
+---has `level`, `message`, `text`, and the values by their names.
 ---@param pattern? string
 ---@return table[]
 function t:logs(pattern) end

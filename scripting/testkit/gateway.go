@@ -32,6 +32,7 @@ type gateway struct {
 	log      *record
 	observer observer
 	stopped  bool
+	http     bool // the listener speaks it: a server is one that the test plays
 }
 
 // setup is what t:start is given.
@@ -68,7 +69,7 @@ func (t *test) start(s setup) error {
 	if err != nil {
 		return err
 	}
-	g := &gateway{server: s.server, log: &record{}}
+	g := &gateway{server: s.server, log: &record{}, http: s.protocol == "http"}
 	if g.store, err = store.NewMemory(store.MemorySettings{}); err != nil {
 		return err
 	}

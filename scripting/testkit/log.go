@@ -25,14 +25,19 @@ type entry struct {
 func (r *record) logger() *slog.Logger { return slog.New(&handler{record: r}) }
 
 // String writes the line as the program does, without the time.
-func (e entry) String() string {
+func (e entry) String() string { return e.written(quoteWords) }
+
+// text writes the line as people read it: values as they are, without quotes and escapes.
+func (e entry) text() string { return e.written(func(value string) string { return value }) }
+
+func (e entry) written(value func(string) string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-5s %s", e.level, e.message)
 	for _, a := range e.attrs {
 		if a.Key == "traceback" {
 			continue
 		}
-		fmt.Fprintf(&b, " %s=%s", a.Key, quoteWords(a.Value.String()))
+		fmt.Fprintf(&b, " %s=%s", a.Key, value(a.Value.String()))
 	}
 	return b.String()
 }

@@ -74,7 +74,7 @@ func (t *test) setup(o options) setup {
 		},
 		Config: o.config(), System: system(o.names(), o.variables()),
 	}
-	setDefault(&s.script.Script, t.suite.script)
+	s.script.Script = t.suite.beside(s.script.Script)
 	s.script.Name = filterName(s.script.Script)
 	return s
 }
@@ -189,7 +189,7 @@ func (t *test) dial(L *lua.LState, o options) *peer {
 	g := t.running(L)
 	from, to := o.client(), g.listen
 	to.AddrPort = o.address("to", to.AddrPort)
-	if t.serverAt(g.server) == nil {
+	if t.serverAt(g.server) == nil && !g.http {
 		if _, err := t.listen(place{AddrPort: g.server}, nil); err != nil {
 			t.raise(L, err)
 		}

@@ -51,6 +51,18 @@ func load(path string) (*suite, error) {
 	return s, nil
 }
 
+// beside returns the script that an option names, which is seen from the file of tests;
+// without one it is the script that the file belongs to.
+func (s *suite) beside(script string) string {
+	switch {
+	case script == "":
+		return s.script
+	case filepath.IsAbs(script):
+		return script
+	}
+	return filepath.Join(filepath.Dir(s.path), script)
+}
+
 // lineOf returns where a function begins.
 func lineOf(f *lua.LFunction) int {
 	if f.IsG {

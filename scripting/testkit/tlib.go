@@ -134,8 +134,8 @@ func tTime(t *test, L *lua.LState) int {
 var lookMethods = []binding{
 	{
 		"logs", tLogs, "(pattern?: string) -> table[]",
-		"The lines of the gateway's log since it was called before, or those of them whose text matches a pattern of Lua: " +
-			"`level`, `message`, and the values by their names.",
+		"The lines of the gateway's log since it was called before, or those of them in whose `text` a pattern of Lua is found: " +
+			"the level, the message and the values, as they are, without quotes. Each has `level`, `message`, `text`, and the values by their names.",
 	},
 	{
 		"metric", tMetric, "(name: string, labels?: table<string, string|number|boolean>) -> number?",
@@ -151,7 +151,7 @@ func tLogs(t *test, L *lua.LState) int {
 	t.settle(L)
 	list := L.NewTable()
 	for _, e := range g.log.unread() {
-		if L.Get(2) == lua.LNil || matches(L, e.String(), argString(L, 2)) {
+		if L.Get(2) == lua.LNil || matches(L, e.text(), argString(L, 2)) {
 			list.Append(e.table(L))
 		}
 	}
@@ -166,7 +166,7 @@ func (e entry) table(L *lua.LState) *lua.LTable {
 	}
 	table.RawSetString("level", lua.LString(strings.ToLower(e.level.String())))
 	table.RawSetString("message", lua.LString(e.message))
-	table.RawSetString("text", lua.LString(e.String()))
+	table.RawSetString("text", lua.LString(e.text()))
 	return table
 }
 
