@@ -75,6 +75,13 @@ type Retirer interface{ Retire() }
 // what they do not.
 type Reopener interface{ Reopen() }
 
+// Checker is a filter that can tell whether it would start. Check is called by
+// Firewall.Check, on its goroutine, of a filter whose FilterInit was not called. It returns
+// what that would return, and changes nothing outside the program.
+type Checker interface {
+	Check(ctx context.Context) error
+}
+
 // FileUser is a filter that is made from files. Reload makes it anew when one of them
 // has changed.
 type FileUser interface {

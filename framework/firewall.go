@@ -3,6 +3,7 @@ package framework
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"fwx/framework/completion"
 	"fwx/framework/metrics"
 	"fwx/framework/store"
+	"fwx/framework/strict"
 )
 
 // Firewall is the service that a host program makes and runs (IFWXFirewall): the
@@ -68,6 +70,25 @@ func New(config Config, registry *Registry) (*Firewall, error) {
 	}
 	fw.current.Store(g)
 	return fw, nil
+}
+
+// Check returns what is wrong with the filters that listeners use and that New has not found,
+// as far as they can tell without a start, see Checker. It is called instead of Start.
+func (fw *Firewall) Check(ctx context.Context) error {
+	var mistakes strict.Errors
+	for _, f := range fw.current.Load().filters {
+		if c, ok := f.Filter.(Checker); ok && f.used {
+			err := c.Check(ctx)
+			switch {
+			case err == nil:
+			case f.config.Table.IsZero():
+				mistakes.Add(fmt.Errorf("filter %q would not start: %w", f.config.Name, err))
+			default:
+				mistakes.Add(f.config.Table.Errorf("", "%q would not start: %v", f.config.Name, err))
+			}
+		}
+	}
+	return mistakes.Err()
 }
 
 // Start opens the completion port and the listeners, makes the filters ready,

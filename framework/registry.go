@@ -83,10 +83,11 @@ func (r *Registry) make(fc FilterConfig) (Filter, error) {
 	if factory.Settings != nil {
 		settings = factory.Settings()
 	}
-	if err := fc.Table.Without(filterKeys...).Decode(settings); err != nil {
-		return nil, err
-	}
+	decoding := fc.Table.Without(filterKeys...).Decode(settings)
 	instance, err := factory.New(fc, settings)
+	if decoding != nil {
+		return nil, withOthers(decoding, err)
+	}
 	if err == nil && instance == nil {
 		err = fmt.Errorf("kind %q made no filter", fc.Kind)
 	}
@@ -99,6 +100,27 @@ func (r *Registry) make(fc FilterConfig) (Filter, error) {
 		return nil, fmt.Errorf("filter %q: %w", fc.Name, err)
 	}
 	return instance, nil
+}
+
+// withOthers adds to the mistakes of decoding what a factory has found at other keys: at those,
+// it has not seen what stands there.
+func withOthers(decoding, found error) error {
+	var mistakes strict.Errors
+	mistakes.Add(decoding)
+	decoded := slices.Clone(mistakes)
+	var others strict.Errors
+	if several, ok := errors.AsType[strict.Errors](found); ok {
+		others = several
+	} else if placed, ok := errors.AsType[*strict.Error](found); ok {
+		others.Add(placed)
+	}
+	for _, other := range others {
+		same := func(m *strict.Error) bool { return m.Key == other.Key }
+		if other.Line > 0 && !slices.ContainsFunc(decoded, same) {
+			mistakes.Add(other)
+		}
+	}
+	return mistakes.Err()
 }
 
 // FilterConfig is a filter as a configuration names it: either a Kind with its

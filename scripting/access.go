@@ -20,6 +20,9 @@ type access struct {
 	dir         string
 	read, write []*grant
 
+	empty string   // in a trial: a directory that stands in for those that a start would make
+	made  []string // those, as far as they are missing
+
 	systemRoots func() (*x509.CertPool, error)
 }
 
@@ -53,35 +56,38 @@ func newAccess(s Settings) *access {
 // open opens the directories on a port. One to be written to is made if it is missing.
 func (a *access) open(port *completion.Port) error {
 	for _, g := range a.write { // first: what they make can be read
-		if err := g.open(port, a.dir, true); err != nil {
+		if err := a.openGrant(port, g, true); err != nil {
 			return fmt.Errorf("allow.write: %w", err)
 		}
 	}
 	for _, g := range a.read {
-		if err := g.open(port, a.dir, false); err != nil {
+		if err := a.openGrant(port, g, false); err != nil {
 			return fmt.Errorf("allow.read: %w", err)
 		}
 	}
 	return nil
 }
 
-func (g *grant) open(port *completion.Port, dir string, create bool) (err error) {
+func (a *access) openGrant(port *completion.Port, g *grant, create bool) (err error) {
 	isFolder := strings.HasSuffix(g.entry, "/") || g.entry == "."
 	g.entry = filepath.Clean(g.entry)
-	if info, err := port.Stat(filepath.Join(dir, g.entry)); err == nil {
+	if info, err := port.Stat(filepath.Join(a.dir, g.entry)); err == nil {
 		isFolder = info.IsDir()
 	}
 	g.folder, g.file = g.entry, ""
 	if !isFolder {
 		g.folder, g.file = filepath.Dir(g.entry), filepath.Base(g.entry)
 	}
-	path := filepath.Join(dir, g.folder)
-	if create {
-		if err := port.MkdirAll(path, defaultFolderMode); err != nil {
-			return err
-		}
+	path := filepath.Join(a.dir, g.folder)
+	switch {
+	case a.empty != "":
+		path, err = a.standIn(port, path, create)
+	case create:
+		err = port.MkdirAll(path, defaultFolderMode)
 	}
-	g.root, err = port.OpenRoot(path)
+	if err == nil {
+		g.root, err = port.OpenRoot(path)
+	}
 	return err
 }
 

@@ -19,6 +19,10 @@ const (
 // dial connects to a target within a time, on a fiber. With options of TLS it
 // shakes hands too.
 func (s *state) dial(t target, secured *tlsOptions, d time.Duration, protocols ...string) (conn transport, err error) {
+	if s.filter.trial {
+		s.doubt = true
+		return nil, errTrial
+	}
 	if s.sockets >= maxSockets && !s.clients.dropIdle() {
 		return nil, &codedError{fmt.Sprintf("connect to %s: the filter has %d sockets on this worker already", t, maxSockets), codeFull}
 	}

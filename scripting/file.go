@@ -47,6 +47,7 @@ var fileModes = map[string]struct {
 
 const (
 	modeRead   = "r"
+	modeWrite  = "w"
 	modeAppend = "a"
 	knownModes = `"r", "r+", "w", "w+" or "a"`
 )
@@ -161,6 +162,10 @@ func (s *state) openFile(L *lua.LState, path, how string, start func(*file, int,
 	}
 	if err := s.admitFile(path); err != nil {
 		return nil, err
+	}
+	if s.filter.trial && flags&(os.O_WRONLY|os.O_RDWR) != 0 {
+		s.doubt = s.doubt || how != modeAppend
+		f.grant, f.name, how = &grant{}, os.DevNull, modeWrite
 	}
 	open := func(L *lua.LState) (opening, error) {
 		_, value, err := s.await(L, func(o *completion.Overlapped) error { return start(f, flags, o) })
@@ -476,6 +481,9 @@ func writePath(s *state, L *lua.LState) int {
 	g, name, err := s.filter.access.find(writing, path)
 	if err != nil {
 		return giveError(L, err)
+	}
+	if s.filter.trial {
+		return s.pretend(L)
 	}
 	return s.blockThen(L, func() (any, error) { return nil, replaceFile(g.root, name, data) },
 		func(_ any, err error) int { return giveDone(L, explain("write", path, err)) })

@@ -27,6 +27,7 @@ type filter struct {
 	alert    func(filter string, worker int, text string)
 	failures failures
 	states   []*state // by worker
+	trial    bool     // it is only found out whether it would start
 
 	metricsFull sync.Once // tells that there are too many
 

@@ -110,6 +110,9 @@ func (s *state) change(L *lua.LState, verb string, do func(g *grant, name string
 	if err != nil {
 		return giveError(L, err)
 	}
+	if s.filter.trial {
+		return s.pretend(L)
+	}
 	return s.blockThen(L, func() (any, error) { return nil, do(g, name) },
 		func(_ any, err error) int { return giveDone(L, explain(verb, path, err)) })
 }
@@ -127,6 +130,9 @@ func renamePath(s *state, L *lua.LState) int {
 	}
 	if other != g && other.folder != g.folder {
 		return giveError(L, &codedError{"rename " + from + ": " + to + " is under another entry of write in [filter.allow]", "EXDEV"})
+	}
+	if s.filter.trial {
+		return s.pretend(L)
 	}
 	return s.blockThen(L, func() (any, error) { return nil, g.root.Rename(oldName, newName) },
 		func(_ any, err error) int { return giveDone(L, explain("rename", from, err)) })

@@ -1,13 +1,16 @@
 package scripting
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 
 	lua "github.com/yuin/gopher-lua"
+	"github.com/yuin/gopher-lua/parse"
 
 	"fwx/framework"
 	"fwx/scripting/internal/syntax"
@@ -22,6 +25,7 @@ type program struct {
 	path   string // of the script, as the settings spell it
 	folder string // what modules are looked for beneath
 	main   *prototype
+	last   int // line of it on which its last statement begins; 0: it is empty
 
 	mu      sync.Mutex
 	modules map[string]*prototype // by path beneath the folder
@@ -46,6 +50,9 @@ func newProgram(s Settings) (*program, error) {
 	}
 	main, err := compile(s.Script, source)
 	p.main = main
+	if statements, err := parse.Parse(bytes.NewReader(source), s.Script); err == nil && len(statements) > 0 {
+		p.last = statements[len(statements)-1].Line()
+	}
 	return p, err
 }
 
@@ -96,6 +103,22 @@ func (p *program) note(path string, sum [sha256.Size]byte) {
 		return
 	}
 	p.files[i] = file
+}
+
+// place returns where a function begins; of what is none, where the script ends.
+func (p *program) place(v lua.LValue) string {
+	if f, ok := v.(*lua.LFunction); ok && !f.IsG {
+		return fmt.Sprintf("%s:%d", f.Proto.SourceName, f.Proto.LineDefined)
+	}
+	return p.end()
+}
+
+// end returns where the script ends, which is where it returns its table.
+func (p *program) end() string {
+	if p.last == 0 {
+		return p.path
+	}
+	return fmt.Sprintf("%s:%d", p.path, p.last)
 }
 
 // compile compiles the text of a script; name is its path in errors.

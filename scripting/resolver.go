@@ -63,6 +63,10 @@ func (r *resolver) ask(q question) (*answer, error) {
 	if err := f.interrupted(); err != nil {
 		return nil, err
 	}
+	if r.state.filter.trial {
+		r.state.doubt = true
+		return nil, errTrial
+	}
 	a := r.answers[q]
 	if a == nil || a.done && r.state.worker.Now() >= a.expires {
 		if a == nil && !r.makeRoom() {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
@@ -205,6 +206,7 @@ type state struct {
 	streamEnded, reload, reopenLog *lua.LFunction
 	direction                      [2]lua.LValue // the names, made once
 
+	doubt   bool // a trial has left something out
 	ready   bool // on_init has returned
 	retired bool // another filter has taken its place
 	closing bool
@@ -294,7 +296,7 @@ func (s *state) loaded(err error) {
 func (s *state) takeHandlers(result lua.LValue) error {
 	table, ok := result.(*lua.LTable)
 	if !ok {
-		return fmt.Errorf("%s: the script returned %s; it must return its table of handlers", s.filter.program.path, describe(result))
+		return fmt.Errorf("%s: the script returned %s; it must return its table of handlers", s.filter.program.end(), describe(result))
 	}
 	places := make(map[string]**lua.LFunction)
 	var known []string
@@ -302,22 +304,25 @@ func (s *state) takeHandlers(result lua.LValue) error {
 		places[h.name] = h.place(&s.handlers)
 		known = append(known, h.name)
 	}
-	var err error
+	var mistakes []string // in any order
 	table.ForEach(func(key, value lua.LValue) {
 		name, ok := key.(lua.LString)
-		if !ok || len(name) < 3 || name[:3] != "on_" || err != nil {
+		if !ok || len(name) < 3 || name[:3] != "on_" {
 			return
 		}
 		place := places[string(name)]
 		if place == nil {
-			err = fmt.Errorf("%s: there is no handler %q%s", s.filter.program.path, string(name), strict.Suggest(string(name), known))
+			mistakes = append(mistakes, fmt.Sprintf("%s: there is no handler %q%s", s.filter.program.place(value), string(name), strict.Suggest(string(name), known)))
 			return
 		}
 		if *place, ok = value.(*lua.LFunction); !ok {
-			err = fmt.Errorf("%s: %s is %s; it must be a function", s.filter.program.path, name, describe(value))
+			mistakes = append(mistakes, fmt.Sprintf("%s: %s is %s; it must be a function", s.filter.program.end(), name, describe(value)))
 		}
 	})
-	return err
+	if len(mistakes) == 0 {
+		return nil
+	}
+	return errors.New(slices.Min(mistakes))
 }
 
 // track notes a resource for the case that the script forgets to close it: with

@@ -145,7 +145,7 @@ func (r *reader) save(text string) {
 	default:
 		write(r.t, filepath.Join(r.dir, "checked.toml"), "[[upstream]]\nname = \"site\"\nservers = [\"builtin:demo\"]\n"+
 			"[[filter]]\nname = \"it\"\nkind = \"lua\"\nscript = \""+name+"\"\n"+
-			"[[listener]]\nname = \"web\"\nlisten = \"127.0.0.1:0\"\nupstream = \"site\"\nfilters = [\"it\"]\n")
+			"[[listener]]\nname = \"web\"\nlisten = \"127.0.0.1:0\"\nupstream = \"site\"\n") // not used, so that it is only compiled: its settings come with a configuration
 		r.run("fwx check -c checked.toml")
 	}
 }

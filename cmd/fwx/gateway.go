@@ -123,7 +123,7 @@ func (s *source) close() {
 }
 
 // runCheck reports what is wrong with a configuration.
-func runCheck(_ context.Context, p program, args []string) error {
+func runCheck(ctx context.Context, p program, args []string) error {
 	path, err := p.configPath("check", args)
 	if err != nil {
 		return err
@@ -132,7 +132,11 @@ func runCheck(_ context.Context, p program, args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := framework.New(config, all.Registry()); err != nil {
+	fw, err := framework.New(config, all.Registry())
+	if err != nil {
+		return err
+	}
+	if err := fw.Check(ctx); err != nil {
 		return err
 	}
 	fmt.Fprintf(p.out, "the configuration is good: listeners %d, filters %d, upstreams %d\n",
