@@ -90,7 +90,7 @@ func TestReload(t *testing.T) {
 		wantSaid(t, g.dial(), "two")
 		for _, row := range []struct{ name, script, want string }{
 			{"syntax", "return {\n on_data = function( }", `test.lua:2: syntax error`},
-			{"no table", "return 1", "test.lua: the script returned a number"},
+			{"no table", "return 1", "test.lua:1: the script returned a number"},
 			{"error", "local x = nil\nreturn x.y", "test.lua:2: attempt to index"},
 			{"on_init", "return { on_init = function()\n error('no list')\nend }", "test.lua:2: no list"},
 			{"module", "require 'none'", `module "none"`},
