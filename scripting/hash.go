@@ -41,12 +41,9 @@ func digestBindings(keyed bool) (all []binding) {
 	return all
 }
 
-// processedPerInstruction is how many bytes are hashed or translated as fast as one instruction runs.
-const processedPerInstruction = 8
-
 func (s *state) argHashed(L *lua.LState, n int) []byte {
 	data := argBytes(L, n)
-	s.meter.charge(len(data) / processedPerInstruction)
+	s.meter.charge(hashCost + len(data)/processedPerInstruction)
 	return data
 }
 

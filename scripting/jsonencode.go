@@ -93,7 +93,7 @@ const hexDigits = "0123456789abcdef"
 
 // text writes a string. What is no UTF-8 becomes U+FFFD, as JSON has nothing for it.
 func (e *encoder) text(s string) {
-	e.state.meter.chargeBytes(len(s))
+	e.state.meter.charge(len(s) / quotedPerInstruction)
 	e.out = append(e.out, '"')
 	for i := 0; i < len(s); {
 		c := s[i]

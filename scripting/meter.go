@@ -138,9 +138,6 @@ func (m *meter) pay(instructions int) error {
 	return nil
 }
 
-// bytesPerInstruction is how much copying counts as one instruction.
-const bytesPerInstruction = 64
-
 // chargeBytes counts the copying of so many bytes.
 func (m *meter) chargeBytes(n int) { m.charge(n / bytesPerInstruction) }
 

@@ -15,14 +15,11 @@ var patternFunctions = []binding{
 	{"gsub", stringGsub, "", ""},
 }
 
-// stepsPerInstruction is how many steps of the matcher count as one instruction.
-const stepsPerInstruction = 4
-
 // search finds a match, at the expense of the budget.
 func (s *state) search(L *lua.LState, m *matcher, from int) (start, end int) {
 	m.steps, m.limit = 0, int(max(s.meter.left, 0))*stepsPerInstruction
 	start, end, err := m.find(from)
-	s.meter.charge(m.steps/stepsPerInstruction + 1)
+	s.meter.charge(m.steps/stepsPerInstruction + matchCost)
 	if errors.Is(err, errManySteps) {
 		L.RaiseError("%s in matching a pattern", s.meter.Err().Error())
 	}
@@ -78,7 +75,7 @@ func stringFind(s *state, L *lua.LState) int {
 	subject, pattern := checkText(L, 1), checkText(L, 2)
 	from := argStart(L, len(subject))
 	if lua.LVAsBool(L.Get(4)) || !strings.ContainsAny(pattern, patternSpecials) {
-		s.meter.chargeBytes(len(subject) - from)
+		s.meter.charge((len(subject) - from) / seekPerInstruction)
 		at := strings.Index(subject[from:], pattern)
 		if at < 0 {
 			return give(L, lua.LNil)

@@ -46,15 +46,9 @@ const (
 	maxPattern  = 4096 // bytes of an expression
 	maxCompiled = 2000 // instructions of a compiled one
 	maxRegexps  = 256  // that a state keeps
-	// workPerInstruction is how many bytes, times instructions of the expression, are
-	// matched as fast as one instruction of a script runs.
-	workPerInstruction = 8
-	// workPerCompiled is what the compilation of an instruction counts.
-	workPerCompiled = 64
-	// Each search for small texts begins by clearing a bit for each byte and instruction
-	// of the expression, up to so many.
-	maxCleared            = 256_000
-	clearedPerInstruction = 4096
+	// longSearch is from how many bytes on a search that is bound to the beginning of the text is measured:
+	// most of these end at once.
+	longSearch = 256
 	// sampleEvery is of how many searches for all matches one is measured.
 	sampleEvery = 16
 )
@@ -62,7 +56,8 @@ const (
 // regex is a compiled expression.
 type regex struct {
 	*regexp.Regexp
-	size int
+	size  int
+	start start
 	// behind finds the next match behind the first byte of a text, if it matters what
 	// is before a match ("^", "\b"): the text then begins a byte early.
 	behind *regexp.Regexp
@@ -92,6 +87,9 @@ func compileRegex(pattern string) (*regex, error) {
 		return nil, err
 	}
 	r := &regex{Regexp: re, size: size}
+	if r.start, err = startOf(tree, re); err != nil {
+		return nil, err
+	}
 	if looksBehind(tree) {
 		r.behind, err = regexp.Compile(`\A(?s:.)(?s:.*?)(` + pattern + `)`)
 	}
@@ -125,10 +123,19 @@ func looksBehind(tree *syntax.Regexp) bool {
 }
 
 // search returns the places of the first match that begins at from or later, and
-// of its groups; nil if there is none.
+// of its groups; nil if there is none. It is not begun if the budget does not suffice to
+// look through all of the text.
 func (r *regex) search(s *state, L *lua.LState, text string, from int) []int {
-	work := (len(text) - from + 1) * r.size / workPerInstruction
-	if s.meter.left < 0 || work > int(s.meter.left) {
+	if r.start.anchored {
+		switch {
+		case from > 0:
+			s.meter.charge(searchCost)
+			return nil
+		case r.start.endless && len(text) > longSearch:
+			return r.sample(s, L, text, from, 1)
+		}
+	}
+	if !r.affords(s, text[from:], from > 0) {
 		s.meter.left = -1
 		L.RaiseError("%s", s.meter.Err().Error())
 	}
@@ -137,7 +144,7 @@ func (r *regex) search(s *state, L *lua.LState, text string, from int) []int {
 	if places != nil {
 		end = places[1]
 	}
-	s.meter.charge(1 + (end-from)*r.size/workPerInstruction + min(len(text)-from, maxCleared/r.size)*r.size/clearedPerInstruction)
+	s.meter.charge(searchCost + r.cost(text[from:end], from > 0))
 	s.meter.look()
 	return places
 }
@@ -151,7 +158,7 @@ func (r *regex) sample(s *state, L *lua.LState, text string, from, searches int)
 		defer func() { seen = len(text) - reader.Len() }()
 		return re.FindReaderSubmatchIndex(reader)
 	})
-	s.meter.charge(searches * (1 + seen*r.size/workPerInstruction))
+	s.meter.charge(searches * (searchCost + r.cost(text[from:min(from+seen, len(text))], from > 0)))
 	if s.meter.left < 0 {
 		L.RaiseError("%s", s.meter.Err().Error())
 	}
@@ -182,7 +189,7 @@ func (r *regex) places(text string, from int, find func(re *regexp.Regexp, text 
 func (r *regex) each(s *state, L *lua.LState, text string, limit int, found func(places []int)) {
 	for from, last, searches := 0, -1, 1; from <= len(text) && limit > 0; searches++ {
 		var places []int
-		if searches%sampleEvery == 0 {
+		if searches%sampleEvery == 0 && !r.start.whole {
 			places = r.sample(s, L, text, from, sampleEvery)
 		} else {
 			places = r.search(s, L, text, from)

@@ -80,6 +80,7 @@ func (s *state) mapBytes(L *lua.LState, from, to byte, by int) int {
 			out[i] = byte(int(c) + by)
 		}
 	}
+	s.meter.charge(len(out) / mappedPerInstruction)
 	return s.giveBytes(L, out)
 }
 
@@ -103,6 +104,7 @@ func stringFormat(s *state, L *lua.LState) int {
 		}
 		f.rest = rest
 		f.conversion()
+		s.meter.charge(conversionCost)
 		s.checkSize(L, f.out.Len()-f.counted)
 		f.counted = f.out.Len()
 		if f.counted > maxStringSize {
@@ -259,10 +261,6 @@ func tableConcat(s *state, L *lua.LState) int {
 	return give(L, lua.LString(b.String()))
 }
 
-// movesPerInstruction is how many elements of a table are moved as fast as one
-// instruction runs.
-const movesPerInstruction = 8
-
 func tableInsert(s *state, L *lua.LState) int {
 	t := L.CheckTable(1)
 	s.refuseSealed(L, t, lua.LNumber(t.Len()+1))
@@ -271,7 +269,7 @@ func tableInsert(s *state, L *lua.LState) int {
 		t.Append(L.Get(2))
 	case 3:
 		at := checkInt(L, 2)
-		s.meter.charge(max(t.Len()-at, 0) / movesPerInstruction)
+		s.meter.charge(max(t.Len()-at, 0) / shiftsPerInstruction)
 		t.Insert(at, L.CheckAny(3))
 	default:
 		L.RaiseError("wrong number of arguments to insert")
@@ -286,7 +284,7 @@ func tableRemove(s *state, L *lua.LState) int {
 		return 0
 	}
 	at := optInt(L, 2, n)
-	s.meter.charge(max(n-at, 0) / movesPerInstruction)
+	s.meter.charge(max(n-at, 0) / shiftsPerInstruction)
 	return give(L, t.Remove(at))
 }
 

@@ -36,7 +36,7 @@ func (f *filter) Check(ctx context.Context) (err error) {
 	if t.store, err = store.NewMemory(store.MemorySettings{}); err != nil {
 		return err
 	}
-	port, err := completion.New(completion.Options{Workers: 1, Logger: t.logger})
+	port, err := completion.New(completion.Options{Workers: 1, Logger: t.logger}) //nolint:contextcheck // it ends by Shutdown
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (f *filter) Check(ctx context.Context) (err error) {
 	results := make(chan error, 1)
 	w := port.Workers()[0]
 	t.states = make([]*state, 1)
-	err = w.Call(func() {
+	err = w.Call(func() { //nolint:contextcheck // it ends by FilterShutdown
 		t.states[0] = newState(t, w)
 		t.states[0].load(func(err error) { results <- err })
 	})

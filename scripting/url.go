@@ -109,6 +109,7 @@ func (p *webURL) authority() string {
 }
 
 func urlParse(s *state, L *lua.LState) int {
+	s.meter.charge(urlCost)
 	p, err := splitURL(string(s.argPaid(L, 1, 4)))
 	if err != nil {
 		return giveError(L, invalid("fwx.url.parse: "+err.Error()))
@@ -140,6 +141,7 @@ func urlBuild(s *state, L *lua.LState) int {
 		*place = o.text(name)
 		s.meter.chargeBytes(2 * len(*place))
 	}
+	s.meter.charge(urlCost)
 	text := p.join()
 	if again, err := splitURL(text); err != nil || again != p {
 		return giveError(L, invalid("fwx.url.build: the parts make "+strconv.Quote(text)+", which is not the URL of these parts"))
@@ -188,7 +190,7 @@ func urlParseQuery(s *state, L *lua.LState) int {
 	}
 	t := L.NewTable()
 	for name, list := range values {
-		s.meter.charge(1 + len(list))
+		s.meter.charge(parameterCost * (1 + len(list)))
 		of := L.CreateTable(len(list), 0)
 		for _, v := range list {
 			of.Append(lua.LString(v))
