@@ -146,6 +146,15 @@ func (f Fields) mayChange() error {
 	return f.x.may(f.change, f.dir)
 }
 
+// maxHeadText is how much the texts of a head may take, in bytes, those included that were
+// replaced while filters had it: far beyond what any server takes.
+const maxHeadText = 1 << 20
+
+var errHeadFull = fmt.Errorf("with what was changed before, the head would take more than %d KiB", maxHeadText>>10)
+
+// hasRoom reports whether a text of so many bytes may come to those of a head.
+func hasRoom(h *http1.Header, n int) bool { return n <= maxHeadText-h.Size() }
+
 // mayBe returns an error if a field may not be one of them, or not now.
 func (f Fields) mayBe(name, value string) error {
 	if err := f.mayChange(); err != nil {
@@ -160,6 +169,8 @@ func (f Fields) mayBe(name, value string) error {
 		return fmt.Errorf("field %s %w behind a body", name, ErrUnsendable)
 	case !http1.ValidValue(value):
 		return fmt.Errorf("field %s %w: its value has a control character", name, ErrUnsendable)
+	case !hasRoom(f.header(), len(name)+len(value)):
+		return fmt.Errorf("field %s %w: %w", name, ErrUnsendable, errHeadFull)
 	}
 	return nil
 }
@@ -217,6 +228,9 @@ func (r RequestHead) SetHost(host string) error { return r.set("host", host, (*h
 func (r RequestHead) set(what, value string, set func(*http1.Request, string) bool) error {
 	if err := r.mayChange(); err != nil {
 		return err
+	}
+	if !hasRoom(&r.request().Header, len(value)) {
+		return fmt.Errorf("%s %w: %w", what, ErrUnsendable, errHeadFull)
 	}
 	if !set(r.request(), value) {
 		return fmt.Errorf("%s %q %w", what, value, ErrUnsendable)

@@ -267,7 +267,7 @@ func sessionGet(_ *state, L *lua.LState) int {
 
 // sessionSet stores a value. Other workers read it too, so it cannot be one that
 // belongs to this state.
-func sessionSet(_ *state, L *lua.LState) int {
+func sessionSet(s *state, L *lua.LState) int {
 	session, key := argSession(L), argString(L, 2)
 	var value any
 	switch v := L.Get(3).(type) {
@@ -283,6 +283,9 @@ func sessionSet(_ *state, L *lua.LState) int {
 			L.ArgError(3, "a session holds strings, numbers and booleans, not "+describe(v))
 		}
 		value = argString(L, 3)
+	}
+	if text, ok := value.(string); ok {
+		s.meter.chargeBytes(len(text))
 	}
 	return giveDone(L, sessionFull(session.Set(key, value)))
 }

@@ -151,6 +151,8 @@ func TestHTTPHandlers(t *testing.T) {
 		{"a string for a head", `function M.on_request() return "x" end`, "500", "", ""},
 		{"a header that must not be set", `function M.on_request(conn, req) req.headers:set("Content-Length", "7") end`, "500", "", ""},
 		{"a length in an answer", `function M.on_request() return fwx.respond(200, {["Content-Length"] = 7}, "x") end`, "500", "", ""},
+		{"headers without an end", `function M.on_request(conn, req) for i = 1, 100 do req.headers:set("X", ("x"):rep(i * 2^14)) end end`, "500", "", ""},
+		{"a header set often", `function M.on_request(conn, req) for i = 1, 1000 do req.headers:set("X-Test", ("x"):rep(2^12)) end req.headers:set("X-Test", "3") end`, "200", "", "3"},
 		{"a line end in a header", `function M.on_request(conn, req) req.headers:set("X", "a\r\nY: b") end`, "500", "", ""},
 		{"a path that must be encoded", `function M.on_request(conn, req) req.path = "/a b?" assert(req.path == "/a b?") end`, "200", "POST example.com /a%20b%3F?b [abc]", "1|2"},
 		{"a target", `function M.on_request(conn, req) req.target = "//c/%2e?d" assert(req.path == "/c/" and req.query == "d") end`, "200", "POST example.com //c/%2e?d [abc]", "1|2"},

@@ -117,15 +117,26 @@ func scriptError(err error) error {
 	return errors.New(messageOf(err))
 }
 
-// messageOf returns what was raised, without the traceback.
+// maxLogText is how much of a text of a script is logged, in bytes.
+const maxLogText = 8 << 10
+
+// cut returns the beginning of a text that is too long for the log, and says how long it is.
+func cut(text string) string {
+	if len(text) <= maxLogText {
+		return text
+	}
+	return fmt.Sprintf("%s... (%d bytes)", strings.ToValidUTF8(text[:maxLogText], ""), len(text))
+}
+
+// messageOf returns what was raised, without the traceback, or the beginning of it.
 func messageOf(err error) string {
 	raised, ok := errors.AsType[*lua.ApiError](err)
 	if !ok {
-		return err.Error()
+		return cut(err.Error())
 	}
 	switch v := raised.Object.(type) {
 	case lua.LString:
-		return strings.TrimSpace(string(v))
+		return cut(strings.TrimSpace(string(v)))
 	case *lua.LNilType:
 		return "an error without a message"
 	}

@@ -391,6 +391,12 @@ func (f *fiber) abort(err error) {
 	if f.sleep != nil {
 		f.sleep.Stop()
 	}
+	f.wakeSoon()
+}
+
+// wakeSoon has the fiber wake by a task of its own, unless something else wakes it first.
+// What wakes many at a time leaves the worker to others in between.
+func (f *fiber) wakeSoon() {
 	parks := f.parks
 	_ = f.state.worker.Post(func() { // closed: shutdown stops it
 		if f.parks == parks {

@@ -80,9 +80,9 @@ func listOf(L *lua.LState, texts []string) *lua.LTable {
 }
 
 // headersSet makes a header have the values that are given, and no others.
-func headersSet(_ *state, L *lua.LState) int {
+func headersSet(s *state, L *lua.LState) int {
 	header, name := argHeaders(L).change(L), argName(L)
-	values := argValues(L, name)
+	values := s.argValues(L, name)
 	if len(values) == 0 {
 		return raise(L, header.Remove(name))
 	}
@@ -93,10 +93,13 @@ func headersSet(_ *state, L *lua.LState) int {
 	return raise(L, err)
 }
 
-func headersAdd(_ *state, L *lua.LState) int {
+// fieldCost is the instructions that a field counts which is set, besides its bytes.
+const fieldCost = 8
+
+func headersAdd(s *state, L *lua.LState) int {
 	header, name := argHeaders(L).change(L), argName(L)
 	var err error
-	for _, value := range argValues(L, name) {
+	for _, value := range s.argValues(L, name) {
 		err = errors.Join(err, header.Add(name, value))
 	}
 	return raise(L, err)
@@ -137,10 +140,13 @@ func argName(L *lua.LState) string {
 }
 
 // argValues returns the argument that is the value of a header, or a list of them.
-func argValues(L *lua.LState, name string) []string {
+func (s *state) argValues(L *lua.LState, name string) []string {
 	values, err := messageFields(L).Values(name, L.Get(3))
 	if err != nil {
 		L.ArgError(3, err.Error())
+	}
+	for _, value := range values {
+		s.pay(L, fieldCost+len(value)/bytesPerInstruction)
 	}
 	return values
 }

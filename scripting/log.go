@@ -3,6 +3,7 @@ package scripting
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -30,21 +31,27 @@ func (s *state) log(L *lua.LState, level slog.Level) int {
 		return 0
 	}
 	s.meter.charge(lineInstructions + len(message)/bytesPerInstruction)
+	message = cut(message)
 	var attrs []slog.Attr
 	if f := s.running; f != nil && f.task.conn != nil {
 		attrs = append(attrs, slog.Uint64("connection", f.task.conn.connection.ID()))
 	}
 	if L.Get(2) != lua.LNil {
 		values := L.CheckTable(2)
-		s.meter.charge(values.Len())
-		attrs = append(attrs, attrsOf(L, values)...)
+		attrs = append(attrs, s.attrsOf(L, values)...)
 	}
 	s.logger.LogAttrs(ctx, level, message, attrs...) //nolint:sloglint // The message is the script's.
 	return 0
 }
 
-func attrsOf(L *lua.LState, values *lua.LTable) (attrs []slog.Attr) {
+// maxLogValues is how many values go with a line.
+const maxLogValues = 1000
+
+func (s *state) attrsOf(L *lua.LState, values *lua.LTable) (attrs []slog.Attr) {
 	values.ForEach(func(key, value lua.LValue) {
+		if s.pay(L, 1); len(attrs) >= maxLogValues {
+			L.ArgError(2, fmt.Sprintf("a line of the log has at most %d values", maxLogValues))
+		}
 		switch v := value.(type) {
 		case lua.LBool:
 			attrs = append(attrs, slog.Bool(key.String(), bool(v)))
@@ -55,7 +62,9 @@ func attrsOf(L *lua.LState, values *lua.LTable) (attrs []slog.Attr) {
 			}
 			attrs = append(attrs, slog.Float64(key.String(), float64(v)))
 		default:
-			attrs = append(attrs, slog.String(key.String(), shownText(L, value)))
+			text := shownText(L, value)
+			s.meter.chargeBytes(len(text))
+			attrs = append(attrs, slog.String(cut(key.String()), cut(text)))
 		}
 	})
 	slices.SortFunc(attrs, func(a, b slog.Attr) int { return cmp.Compare(a.Key, b.Key) })

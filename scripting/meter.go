@@ -31,6 +31,9 @@ const (
 	timeLimit = 5 * time.Second
 	// clockInterval is how many instructions lie between two looks at the clock.
 	clockInterval = 64
+	// slowInterval is how long they take if some of them are of the kind that the count
+	// does not see. Then the clock is looked at after each instruction.
+	slowInterval = 5 * time.Millisecond
 )
 
 // meter counts the instructions of a handler. The interpreter asks a context
@@ -45,6 +48,7 @@ type meter struct {
 	due   int64                    // how many are left at the next look at the clock
 	err   error                    // why it is spent, if not for the instructions
 	since time.Time                // of the handler's turn; zero: it has just begun
+	held  time.Duration            // at the last look
 	told  bool                     // that it takes long
 	stall func(held time.Duration) // tells it
 	limit time.Duration            // on how long it may do so
@@ -94,7 +98,7 @@ func (m *meter) stop(err error) {
 
 // set begins or continues a turn with so many instructions left.
 func (m *meter) set(left int64) {
-	m.left, m.err, m.since, m.told = left, nil, time.Time{}, false
+	m.left, m.err, m.since, m.held, m.told = left, nil, time.Time{}, 0, false
 	m.due = left - clockInterval
 }
 
@@ -108,6 +112,10 @@ func (m *meter) look() {
 		return
 	}
 	held := time.Since(m.since)
+	if held-m.held > slowInterval {
+		m.due = m.left - 1
+	}
+	m.held = held
 	if held > stallLimit && !m.told {
 		m.told = true
 		m.stall(held)

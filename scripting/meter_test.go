@@ -6,6 +6,22 @@ import (
 	"time"
 )
 
+// TestMeterSlow sees that the clock is looked at after each instruction as long as few of
+// them take long.
+func TestMeterSlow(t *testing.T) {
+	m := meter{limit: time.Hour, stall: func(time.Duration) {}, ease: func() {}, weigh: func() error { return nil }}
+	m.set(1000)
+	m.look()
+	m.since = m.since.Add(-time.Second) // as if that had been the time of a comparison
+	if m.look(); m.due != m.left-1 {
+		t.Errorf("after a slow instruction the next look is after %d", m.left-m.due)
+	}
+	m.held += time.Minute
+	if m.look(); m.due != m.left-clockInterval {
+		t.Errorf("after quick ones the next look is after %d", m.left-m.due)
+	}
+}
+
 // TestMeterLooks sees that the clock is looked at whatever the charges between the
 // instructions are, as it could be missed by those that jump over the moment.
 func TestMeterLooks(t *testing.T) {

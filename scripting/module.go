@@ -245,7 +245,7 @@ func env(s *state, L *lua.LState) int {
 func deny(s *state, L *lua.LState) int {
 	reason := "denied by the script"
 	if L.Get(1) != lua.LNil {
-		reason = argString(L, 1)
+		reason = cut(argString(L, 1)) // it is logged
 	}
 	return give(L, s.object(s.types.verdict, &denial{reason}))
 }

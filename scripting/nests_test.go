@@ -27,6 +27,7 @@ func TestNests(t *testing.T) {
 		{"sort", `local function f() table.sort({1, 2, 3}, f) end f()`, "!" + overflow},
 		{"tostring", `local t = setmetatable({}, {}) getmetatable(t).__tostring = function(t) return tostring(t) end return ("%s"):format(t)`, "!" + overflow},
 		{"fwx.timeout", `local function f() local ok, e = fwx.timeout(60, f) error("x") end f()`, "!"},
+		{"varargs that grow", `local function f(...) return f(1, ...) end f()`, "!registry overflow"},
 		{"and after all of that", `return "well"`, "well"},
 	} {
 		b.wants(row)

@@ -198,20 +198,35 @@ func (s *state) giveRaised(L *lua.LState, err error) int {
 	return 2
 }
 
-// callStackFull is what the interpreter panics with.
-const callStackFull = "lua callstack overflow"
+const (
+	// callStackFull is what the interpreter panics with.
+	callStackFull = "lua callstack overflow"
+	// noInstruction is what it panics with when a function that it has just put in the place
+	// of another, for a call in a return, has no room for its values: it looks for the line
+	// of the instruction before the first.
+	noInstruction = "runtime error: index out of range [-1]"
+)
 
-// overflow makes an error of that panic, with the line that it came from, or else the
+// overflow makes errors of those panics, with the line that it came from, or else the
 // one that made the protected call.
 func overflow(L *lua.LState, err error) error {
 	raised, ok := err.(*lua.ApiError) //nolint:errorlint // it is never wrapped
-	if !ok || raised.Object != lua.LString(callStackFull) {
+	if !ok {
+		return err
+	}
+	full := ""
+	switch raised.Object {
+	case lua.LString(callStackFull):
+		full = "stack overflow"
+	case lua.LString(noInstruction):
+		full = "registry overflow"
+	default:
 		return err
 	}
 	at := strings.TrimSpace(L.Where(1))
 	if m := tracebackLine.FindStringSubmatch(raised.StackTrace); m != nil {
 		at = m[1] + ":"
 	}
-	raised.Object = lua.LString(strings.TrimSpace(at + " stack overflow"))
+	raised.Object = lua.LString(strings.TrimSpace(at + " " + full))
 	return err
 }

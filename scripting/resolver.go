@@ -160,7 +160,7 @@ func (r *resolver) answered(a *answer) {
 	a.waiting = nil
 	for _, f := range waiting {
 		if f != nil {
-			f.wake()
+			f.wakeSoon()
 		}
 	}
 	r.state.settled()

@@ -31,6 +31,20 @@ func keep[T string | []byte](h *Header, text T) span {
 	return span{start, uint32(len(h.text))}
 }
 
+// Size returns how many bytes the texts take that the header keeps: those of its fields,
+// of the first line, and those that were replaced or removed since it was parsed or reset.
+// They must stay below 4 GiB.
+func (h *Header) Size() int { return len(h.text) }
+
+// replace puts a text in the place of another that nothing else is a part of, or behind
+// what there is if it is longer.
+func (h *Header) replace(old span, text string) span {
+	if uint64(len(text)) > uint64(old.end-old.start) {
+		return keep(h, text)
+	}
+	return span{old.start, old.start + uint32(copy(h.text[old.start:], text))}
+}
+
 // Reset removes all fields and keeps the memory.
 func (h *Header) Reset() { h.text, h.fields = h.text[:0], h.fields[:0] }
 
@@ -93,7 +107,7 @@ func (h *Header) Set(name, value string) {
 	if !ValidValue(value) {
 		panic("http1: a field that must not be sent: " + name)
 	}
-	h.fields[i].value = keep(h, value)
+	h.fields[i].value = h.replace(h.fields[i].value, value)
 	h.removeBut(name, i)
 }
 

@@ -72,6 +72,23 @@ func TestAddRefusesLineEnds(t *testing.T) {
 	}
 }
 
+// TestSetInPlace sees that a field which is set again and again, to values of a length,
+// takes no more and more.
+func TestSetInPlace(t *testing.T) {
+	var h Header
+	h.Add("A", "first")
+	h.Add("B", "other")
+	h.Set("a", strings.Repeat("x", 100))
+	size := h.Size()
+	for i := range 1000 {
+		h.Set("a", strings.Repeat(string(rune('a'+i%26)), 100))
+	}
+	h.Set("A", "last")
+	if got := string(h.Append(nil)); got != "A: last\r\nB: other\r\n" || h.Size() > size+100 {
+		t.Errorf("%q, %d bytes after %d", got, h.Size(), size)
+	}
+}
+
 func TestKeepAlive(t *testing.T) {
 	for _, test := range []struct {
 		version, connection string
