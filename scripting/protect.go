@@ -214,7 +214,7 @@ func overflow(L *lua.LState, err error) error {
 	if !ok {
 		return err
 	}
-	full := ""
+	var full string
 	switch raised.Object {
 	case lua.LString(callStackFull):
 		full = "stack overflow"

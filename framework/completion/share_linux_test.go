@@ -1,6 +1,7 @@
 package completion_test
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,7 +17,9 @@ const hogs = 20
 
 // holdWorker is what each of them does.
 func holdWorker() {
-	for began := time.Now(); time.Since(began) < 6*time.Millisecond; {
+	began := time.Now()
+	for time.Since(began) < 6*time.Millisecond {
+		runtime.Gosched()
 	}
 }
 
