@@ -36,6 +36,9 @@ type Firewall struct {
 	live     []workerLoad  // by worker
 	open     atomic.Int64  // connections
 	limit    atomic.Int64  // of them
+	idle     atomic.Int64  // connections to servers that nobody uses
+	spare    atomic.Int64  // descriptors for connections
+	shedding atomic.Bool   // workers are about to end some of those
 	patience time.Duration // how long filters may keep a connection that has ended
 	ready    atomic.Bool
 
@@ -133,6 +136,7 @@ func (fw *Firewall) openPort(config Config) (err error) {
 	for i := range fw.live {
 		fw.live[i].connections = make(map[*Connection]struct{})
 	}
+	fw.spare.Store(2 * defaultConnectionLimit())
 	fw.published.Store(fw.port)
 	fw.watchShortages()
 	info := fw.port.Info()

@@ -38,12 +38,13 @@ func (w *httpWorker) unused(key serverKey) *httpServer {
 func (w *httpWorker) park(s *httpServer) {
 	u, list := s.key.upstream, w.idle[s.key]
 	used := u.config.MaxRequests > 0 && s.requests >= u.config.MaxRequests
-	if used || s.stay <= 0 || len(list) >= u.config.MaxIdle || u.retired.Load() {
+	if used || s.stay <= 0 || w.fw.idle.Load() >= w.fw.idleRoom() || len(list) >= u.config.MaxIdle || u.retired.Load() {
 		s.close()
 		return
 	}
 	s.x, s.until = nil, w.worker.Now()+s.stay
 	w.idle[s.key] = append(list, s)
+	w.fw.idle.Add(1)
 	if !w.sweeper.Armed() || s.until < w.sweepAt {
 		w.sweepAt = s.until
 		w.sweeper.Reset(s.stay)
@@ -55,6 +56,7 @@ func (w *httpWorker) forget(s *httpServer) {
 	list := w.idle[s.key]
 	if i := slices.Index(list, s); i >= 0 {
 		w.idle[s.key] = slices.Delete(list, i, i+1)
+		w.fw.idle.Add(-1)
 	}
 }
 
@@ -65,6 +67,7 @@ func (w *httpWorker) drop(so func(*httpServer) bool) {
 			if !so(s) {
 				return false
 			}
+			w.fw.idle.Add(-1)
 			s.close()
 			return true
 		})
@@ -86,6 +89,28 @@ func (w *httpWorker) sweep() {
 	if next > 0 {
 		w.sweepAt = next
 		w.sweeper.Reset(next - now)
+	}
+}
+
+// idleRoom returns how many connections to servers may be idle: two descriptors are for each
+// client, its own and that of its server.
+func (fw *Firewall) idleRoom() int64 { return fw.spare.Load() - 2*fw.open.Load() }
+
+// crowded reports whether more are idle than there is room for.
+func (fw *Firewall) crowded() bool { return fw.idle.Load() > fw.idleRoom() }
+
+// shed has the workers end idle connections to servers until there is room for the clients.
+func (fw *Firewall) shed() {
+	if fw.shedding.Swap(true) {
+		return
+	}
+	for i, w := range fw.port.Workers() {
+		_ = w.Post(func() { // an error means that the service ends
+			fw.shedding.Store(false)
+			if h := fw.live[i].http; h != nil {
+				h.drop(func(*httpServer) bool { return fw.crowded() })
+			}
+		})
 	}
 }
 

@@ -303,3 +303,40 @@ func TestHTTPPoolTimesOfTheirOwn(t *testing.T) {
 		}
 	}
 }
+
+// Idle connections to servers are given up for clients when descriptors are short.
+func TestHTTPPoolMakesRoom(t *testing.T) {
+	m := newMachine(t)
+	var waiting []*memoryConn
+	s := m.server(func(c *memoryConn, _ string) { waiting = append(waiting, c) })
+	m.start(nil)
+	m.spare.Store(20)
+	clients := make([]*memoryConn, 8)
+	for i := range clients {
+		clients[i] = m.client()
+		clients[i].say(getRequest)
+	}
+	m.settle()
+	for _, c := range waiting {
+		c.say(okAnswer)
+	}
+	m.settle()
+	if n := s.open(); n != 4 { // beside the 16 descriptors for the 8 clients
+		t.Errorf("%d connections are kept", n)
+	}
+	clients = append(clients, m.client())
+	if n := s.open(); n != 2 {
+		t.Errorf("%d connections are kept when another client has come", n)
+	}
+	for _, c := range clients {
+		c.Close()
+	}
+	m.settle()
+	m.wait(func() error {
+		return m.Port().Workers()[0].Call(func() {
+			if n := m.idle.Load(); n != 2 {
+				t.Errorf("%d idle connections are counted", n)
+			}
+		})
+	})
+}

@@ -60,6 +60,9 @@ func (fw *Firewall) count(w *completion.Worker) bool {
 	for n := fw.open.Load(); n < fw.limit.Load(); n = fw.open.Load() {
 		if fw.open.CompareAndSwap(n, n+1) {
 			fw.live[w.Index()].count.Add(1)
+			if fw.crowded() {
+				fw.shed()
+			}
 			return true
 		}
 	}
