@@ -311,7 +311,7 @@ func TestHTTPPoolMakesRoom(t *testing.T) {
 	s := m.server(func(c *memoryConn, _ string) { waiting = append(waiting, c) })
 	m.start(nil)
 	m.spare.Store(20)
-	clients := make([]*memoryConn, 8)
+	clients := make([]*memoryConn, 8, 9)
 	for i := range clients {
 		clients[i] = m.client()
 		clients[i].say(getRequest)

@@ -186,6 +186,7 @@ func footprintNow() (f footprint) {
 }
 
 func reloadUnderLoad(t *testing.T, reloads int, l *load) {
+	t.Helper()
 	var clients sync.WaitGroup
 	for i := range l.clients {
 		clients.Go(func() {

@@ -34,7 +34,7 @@ const flushLimit = 2 * time.Second
 func runGateway(ctx context.Context, p program, args []string) error {
 	signal.Ignore(syscall.SIGPIPE) // else the write to a broken pipe would end the program
 	defer signal.Reset(syscall.SIGPIPE)
-	log := logqueue.New(p.err)
+	log := logqueue.New(p.err) //nolint:contextcheck // what goes on behind the end of ctx is the end of the gateway
 	p.err = log
 	e := &ending{}
 	err := e.run(ctx, func() error { return p.serve(ctx, args, slog.New(log.Handler()), e) })
