@@ -43,6 +43,7 @@ type Connection struct {
 	handling bool // an event handler runs: data filters may be attached
 	detached bool // the data filters have been told of the end
 	outcome  Outcome
+	by       EndedBy
 	reason   string
 	duration time.Duration
 
@@ -187,6 +188,9 @@ func (c *Connection) Duration() time.Duration {
 // Outcome returns how the connection went so far.
 func (c *Connection) Outcome() Outcome { return c.outcome }
 
+// EndedBy returns who has ended the connection.
+func (c *Connection) EndedBy() EndedBy { return c.by }
+
 // Reason says why it was ended, if it was not by both sides in agreement.
 func (c *Connection) Reason() string { return c.reason }
 
@@ -217,10 +221,16 @@ func (c *Connection) AttachDataFilter(df DataFilter) error {
 
 // Close ends the connection (IFWXConnection::Kill). What has been received and
 // not yet sent is dropped. No filter is called before Close has returned.
-func (c *Connection) Close() { c.end(false) }
+func (c *Connection) Close() {
+	c.note(ByFilter, "a filter has closed the connection")
+	c.end(false)
+}
 
 // Reset is Close so that both sides see the connection reset.
-func (c *Connection) Reset() { c.end(true) }
+func (c *Connection) Reset() {
+	c.note(ByFilter, "a filter has reset the connection")
+	c.end(true)
+}
 
 // KeepChunk moves the chunk of a direction out of the receive buffer that it is in, of
 // which a worker has not as many as it may have connections, and returns it. A data
@@ -273,7 +283,7 @@ func (c *Connection) done(done func(error), err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			c.panicked(c.holder(), r)
-			c.fail("a filter panicked behind Connection.Go")
+			c.fail(ByFilter, "a filter panicked behind Connection.Go")
 		}
 	}()
 	done(err)
@@ -292,7 +302,7 @@ func (c *Connection) pump() {
 		c.flows[Downstream].open(c, Downstream),
 	)
 	if err != nil {
-		c.fail(err.Error())
+		c.fail(ByGateway, err.Error())
 		return
 	}
 	for i := range c.flows {
@@ -316,9 +326,7 @@ func (c *Connection) checkIdle() {
 		c.idle.Reset(left)
 		return
 	}
-	if c.outcome == Passed {
-		c.reason = fmt.Sprintf("idle for %v", timeout)
-	}
+	c.note(ByLimit, fmt.Sprintf("idle for %v", timeout))
 	c.end(false)
 }
 

@@ -133,7 +133,7 @@ func (e *emulation) call(f func(c *Connection)) {
 	defer func() {
 		if r := recover(); r != nil {
 			e.c.panicked(e.owner.config.Name, r)
-			e.c.fail("an emulator panicked")
+			e.c.fail(ByFilter, "an emulator panicked")
 		}
 	}()
 	f(e.c)

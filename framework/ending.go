@@ -12,45 +12,52 @@ func (c *Connection) deny(filter, reason string) {
 // denied notes and logs a denial.
 func (c *Connection) denied(filter, reason string) {
 	if c.outcome == Passed {
-		c.outcome, c.reason = Denied, reason
+		c.outcome, c.by, c.reason = Denied, ByFilter, reason
 	}
 	c.fw.logger.Info("connection denied", "connection", c.id, "client", c.client.String(),
-		"listener", c.Listener(), "filter", filter, "reason", reason)
+		"listener", c.Listener(), "filter", filter, "reason", reason, "by", ByFilter.String())
 }
 
 // fail ends the connection because of an error.
-func (c *Connection) fail(reason string) {
-	c.failed(reason)
+func (c *Connection) fail(by EndedBy, reason string) {
+	c.failed(by, reason)
 	c.end(true)
 }
 
 // failed notes and logs an error.
-func (c *Connection) failed(reason string) {
+func (c *Connection) failed(by EndedBy, reason string) {
 	if c.outcome == Passed {
-		c.outcome, c.reason = Failed, reason
+		c.outcome, c.by, c.reason = Failed, by, reason
 	}
 	c.fw.logger.Warn("connection failed", "connection", c.id, "client", c.client.String(),
-		"listener", c.Listener(), "reason", reason)
+		"listener", c.Listener(), "reason", reason, "by", by.String())
 }
 
 // broke ends the connection because one side broke it off, and lets the other
 // see the same.
-func (c *Connection) broke(err error) {
-	c.blame(err)
+func (c *Connection) broke(by EndedBy, err error) {
+	c.blame(by, err)
 	c.end(true)
 }
 
 // blame notes the first error that the connection met.
-func (c *Connection) blame(err error) {
+func (c *Connection) blame(by EndedBy, err error) {
 	if c.outcome == Passed {
-		c.outcome, c.reason = Failed, err.Error()
+		c.outcome, c.by, c.reason = Failed, by, err.Error()
 	}
 }
 
-// abort ends the connection because it would last too long.
+// note notes who ends a connection with which nothing is wrong, and why.
+func (c *Connection) note(by EndedBy, reason string) {
+	if c.outcome == Passed && c.by == ByNobody && !c.Ended() {
+		c.by, c.reason = by, reason
+	}
+}
+
+// abort ends the connection because the gateway cannot keep it.
 func (c *Connection) abort(reason error) {
 	if !c.Ended() {
-		c.broke(reason)
+		c.broke(ByGateway, reason)
 	}
 }
 

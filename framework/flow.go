@@ -86,7 +86,7 @@ func (r *received) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.O
 	case err != nil:
 		f.state = flowIdle
 		f.release()
-		c.broke(fmt.Errorf("%s: receive: %w", f.dir, err))
+		c.broke(f.dir.side(), fmt.Errorf("%s: receive: %w", f.dir, err))
 	case bytes == 0:
 		f.release() // of the pipe
 		f.over = true
@@ -113,7 +113,7 @@ func (s *sent) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overlappe
 	switch {
 	case c.Ended():
 	case err != nil:
-		c.blame(fmt.Errorf("%s: send: %w", f.dir, err))
+		c.blame((1 - f.dir).side(), fmt.Errorf("%s: send: %w", f.dir, err))
 		f.severed = true
 		f.push()
 	default:
@@ -167,7 +167,7 @@ func (f *flow) receive() {
 	}
 	if err := f.from().Recv(f.recv); err != nil {
 		f.state = flowIdle
-		f.c.fail(fmt.Sprintf("%s: receive: %v", f.dir, err))
+		f.c.fail(ByGateway, fmt.Sprintf("%s: receive: %v", f.dir, err))
 	}
 }
 
@@ -302,7 +302,7 @@ func (f *flow) judge(l *dataLink, v Verdict) bool {
 	case f.seal.broken(f.chunk):
 		f.state = flowIdle
 		f.release()
-		f.c.fail(fmt.Sprintf("filter %q: it has changed the chunk", name))
+		f.c.fail(ByFilter, fmt.Sprintf("filter %q: it has changed the chunk", name))
 	case v.kind == verdictPass:
 		f.next++
 		return true
@@ -320,7 +320,7 @@ func (f *flow) judge(l *dataLink, v Verdict) bool {
 		f.state = flowIdle
 		f.release()
 		f.c.failedBy(name)
-		f.c.fail(fmt.Sprintf("filter %q: %s", name, v.reason))
+		f.c.fail(ByFilter, fmt.Sprintf("filter %q: %s", name, v.reason))
 	}
 	return false
 }
@@ -369,7 +369,7 @@ func (f *flow) transmit(data []byte) {
 		if f.state == flowSending {
 			f.state = flowIdle // otherwise it is an injected one that failed, and the state is that of the chunk
 		}
-		f.c.fail(fmt.Sprintf("%s: send: %v", f.dir, err))
+		f.c.fail(ByGateway, fmt.Sprintf("%s: send: %v", f.dir, err))
 	}
 }
 
@@ -423,7 +423,7 @@ func (f *flow) end() {
 	if to := f.to(); to == nil {
 		f.c.emulation.end()
 	} else if err := to.CloseSend(); err != nil {
-		f.c.blame(fmt.Errorf("%s: shutdown: %w", f.dir, err))
+		f.c.blame((1 - f.dir).side(), fmt.Errorf("%s: shutdown: %w", f.dir, err))
 		f.severed = true
 		f.sever()
 		return

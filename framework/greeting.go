@@ -42,7 +42,7 @@ func (c *Connection) greet() {
 	c.greeting = g
 	err := errors.Join(g.recv.SetNotificationInterface((*greeted)(c), nil), g.send.SetNotificationInterface((*refused)(c), nil))
 	if err != nil {
-		c.fail(err.Error())
+		c.fail(ByGateway, err.Error())
 		return
 	}
 	c.phase = phaseGreeting
@@ -52,7 +52,7 @@ func (c *Connection) greet() {
 
 func (c *Connection) awaitHello() {
 	if err := c.internal.Recv(c.greeting.recv); err != nil {
-		c.fail(fmt.Sprintf("TLS: receive: %v", err))
+		c.fail(ByGateway, fmt.Sprintf("TLS: receive: %v", err))
 	}
 }
 
@@ -66,9 +66,9 @@ func (n *greeted) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.Ov
 	switch {
 	case c.Ended():
 	case err != nil:
-		c.broke(fmt.Errorf("TLS: receive: %w", err))
+		c.broke(ByClient, fmt.Errorf("TLS: receive: %w", err))
 	case bytes == 0:
-		c.broke(errors.New("TLS: the client left before its ClientHello was there"))
+		c.broke(ByClient, errors.New("TLS: the client left before its ClientHello was there"))
 	default:
 		c.hear(b.Bytes())
 	}
@@ -85,7 +85,7 @@ func (c *Connection) hear(piece []byte) {
 	var mistake *clienthello.Error
 	switch {
 	case errors.As(err, &mistake):
-		c.refuse(mistake.Alert, func() { c.failHandshake("TLS: " + err.Error()) })
+		c.refuse(mistake.Alert, func() { c.failHandshake(ByClient, "TLS: "+err.Error()) })
 	case done:
 		c.limit.Stop()
 		c.phase = phaseEvents
@@ -127,9 +127,9 @@ func (n *refused) CompleteAsyncIO(bool, int, error, *completion.Overlapped, any)
 
 // failHandshake ends the connection because TLS with the client failed. The sockets are
 // closed without a reset, which could overtake the alert that says why.
-func (c *Connection) failHandshake(reason string) {
+func (c *Connection) failHandshake(by EndedBy, reason string) {
 	c.listener.tls.handshakes[handshakeFailed].Add(c.worker.Index(), 1)
-	c.failed(reason)
+	c.failed(by, reason)
 	c.end(false)
 }
 
@@ -169,7 +169,7 @@ func (c *Connection) shake() {
 	stream, err := tlsstream.Server(socket, c.listener.tls.config(), received, c.shaken)
 	if err != nil {
 		c.load().handshakes.leave(c)
-		c.fail(fmt.Sprintf("TLS: %v", err))
+		c.fail(ByGateway, fmt.Sprintf("TLS: %v", err))
 		return
 	}
 	g.stream, c.internal = stream, stream
@@ -182,7 +182,11 @@ func (c *Connection) shaken(err error) {
 	switch {
 	case c.Ended():
 	case err != nil:
-		c.failHandshake("TLS handshake with the client: " + explained(err).Error())
+		by := ByClient
+		if errors.Is(err, errHandshake) {
+			by = ByLimit
+		}
+		c.failHandshake(by, "TLS handshake with the client: "+explained(err).Error())
 	default:
 		state := c.greeting.stream.ConnectionState()
 		c.greeting.info.agreed(state)
@@ -202,9 +206,9 @@ func (c *Connection) greetingTimedOut() {
 	case g.stream != nil:
 		g.stream.Abort(errHandshake)
 	case g.turn == handshakeQueued:
-		c.failHandshake("TLS: there are too many handshakes: this one's turn did not come within the handshake_timeout")
+		c.failHandshake(ByLimit, "TLS: there are too many handshakes: this one's turn did not come within the handshake_timeout")
 	default:
-		c.failHandshake("TLS: " + errHelloMissing.Error())
+		c.failHandshake(ByLimit, "TLS: "+errHelloMissing.Error())
 	}
 }
 

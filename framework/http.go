@@ -311,7 +311,7 @@ func (h *httpConn) leave() {
 	case h.x == nil && h.wait == waitRequest:
 		h.await(waitRequest)
 	case h.x != nil && h.x.socket != nil:
-		h.x.closeSocket(websocket.CodeGoingAway, "", "")
+		h.x.closeSocket(ByGateway, websocket.CodeGoingAway, "", "")
 	}
 }
 
@@ -409,16 +409,16 @@ func (h *httpConn) expire() {
 // takesTooLittle ends the connection of a client that takes too little.
 func (h *httpConn) takesTooLittle() {
 	h.c.listener.httpCutOff.Add(h.w.worker.Index(), 1)
-	h.cutOff(fmt.Sprintf("the client has taken less than %d bytes/s of what was sent to it (send_rate) for longer than %v (send_timeout)", h.config.SendRate, h.config.SendTimeout))
+	h.cutOff(ByLimit, fmt.Sprintf("the client has taken less than %d bytes/s of what was sent to it (send_rate) for longer than %v (send_timeout)", h.config.SendRate, h.config.SendTimeout))
 }
 
 // cutOff ends the connection at once.
-func (h *httpConn) cutOff(reason string) {
+func (h *httpConn) cutOff(by EndedBy, reason string) {
 	if h.x != nil {
-		h.x.cutOff(reason)
+		h.x.cutOff(by, reason)
 		return
 	}
-	h.c.broke(errors.New(reason))
+	h.c.broke(by, errors.New(reason))
 }
 
 // overdue is for a wait that has lasted too long.
@@ -428,11 +428,11 @@ func (h *httpConn) overdue() {
 	case waitRequest:
 		h.closing = true
 	case waitClose:
-		h.c.Close()
+		h.c.end(false)
 	case waitHead:
-		h.x.timedOut(408, "the head of the request took too long")
+		h.x.timedOut(ByLimit, 408, "the head of the request took too long")
 	case waitBody:
-		h.x.timedOut(408, "the body of the request came too slowly")
+		h.x.timedOut(ByLimit, 408, "the body of the request came too slowly")
 	case waitConnect:
 		h.x.connectTimedOut()
 	case waitServer:
@@ -443,13 +443,13 @@ func (h *httpConn) overdue() {
 		if h.x.place != nil {
 			h.x.place.Report(errSilent)
 		}
-		h.x.timedOut(504, errSilent.Error())
+		h.x.timedOut(ByLimit, 504, errSilent.Error())
 	case waitDisk:
 		if h.sending { // it is the client who keeps the disk waiting
 			h.await(waitDisk)
 			return
 		}
-		h.x.timedOut(504, "the disk took too long")
+		h.x.timedOut(ByLimit, 504, "the disk took too long")
 	case waitFilter, waitTunnel:
 	}
 	h.proceed()

@@ -59,12 +59,12 @@ func quality(parameters []byte) float64 {
 
 // fail answers the request with a page about an error. Once the response has begun it
 // is broken off instead.
-func (x *Exchange) fail(status int, reason string) {
+func (x *Exchange) fail(status int, by EndedBy, reason string) {
 	if x.reason == "" {
-		x.reason = reason
+		x.by, x.reason = by, reason
 	}
 	if x.begun() {
-		x.broken(reason)
+		x.broken(by, reason)
 		return
 	}
 	page, kind := errorPage(x.request.Get("accept"), status, string(x.id[:]))
@@ -85,13 +85,13 @@ func (x *Exchange) rescue() {
 	h.c.panicked(protocolHTTP, r)
 	defer func() {
 		if recover() != nil { // nothing can be said any more
-			h.c.Reset()
+			h.c.end(true)
 		}
 	}()
 	h.taking = false
 	if x := h.x; x != nil {
 		x.keepAlive = false
-		x.fail(502, "the gateway panicked")
+		x.fail(502, ByGateway, "the gateway panicked")
 	}
 	h.proceed()
 }

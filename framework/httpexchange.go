@@ -69,8 +69,9 @@ type progress struct {
 
 	claimed            int // bytes that it keeps, see claim
 	status             int
-	bytesUp, bytesDown int64  // of the bodies
-	reason             string // what went wrong
+	bytesUp, bytesDown int64   // of the bodies
+	by                 EndedBy // unless its response was complete
+	reason             string  // what went wrong
 }
 
 type requestState uint8
@@ -124,7 +125,7 @@ func (x *Exchange) takeHead() bool {
 // refuse answers a request that is malformed, and ends the connection behind it: where
 // the next one would begin cannot be known.
 func (x *Exchange) refuse(err error) {
-	status := 400
+	status, by := 400, ByClient
 	if e := (*http1.Error)(nil); errors.As(err, &e) {
 		status = e.Status
 	} else if errors.Is(err, coding.ErrTooLong) {
@@ -132,9 +133,12 @@ func (x *Exchange) refuse(err error) {
 	} else if errors.Is(err, coding.ErrNoMemory) {
 		status, err = 503, errMemory
 	}
+	if status == 413 || status == 414 || status == 431 {
+		by = ByLimit
+	}
 	x.countUndecodable(err)
 	x.keepAlive = false
-	x.fail(status, err.Error())
+	x.fail(status, by, err.Error())
 }
 
 // complete goes on when the request's head is complete.
@@ -147,10 +151,10 @@ func (x *Exchange) complete() {
 	switch most := int64(h.config.MaxBody); {
 	case r.Is("CONNECT"): // what follows may be for whoever it was to reach
 		x.keepAlive = false
-		x.fail(501, "the gateway is no proxy: CONNECT")
+		x.fail(501, ByGateway, "the gateway is no proxy: CONNECT")
 		return
 	case most > 0 && r.Length() > most:
-		x.fail(413, "the body is longer than max_body")
+		x.fail(413, ByLimit, "the body is longer than max_body")
 		return
 	}
 	x.narrowUpgrade()
@@ -206,11 +210,11 @@ func (x *Exchange) connect() {
 	}
 	switch {
 	case len(x.tried) == 0:
-		x.fail(503, fmt.Sprintf("upstream %q: %v", x.upstream.config.Name, x.lastErr))
+		x.fail(503, ByServer, fmt.Sprintf("upstream %q: %v", x.upstream.config.Name, x.lastErr))
 	case errors.Is(x.lastErr, errConnectTimeout):
-		x.fail(504, x.unreachable())
+		x.fail(504, ByServer, x.unreachable())
 	default:
-		x.fail(502, x.unreachable())
+		x.fail(502, ByServer, x.unreachable())
 	}
 }
 
@@ -374,7 +378,7 @@ func (x *Exchange) takeBody() bool {
 	}
 	x.bytesUp = x.requestBody.received
 	if most := int64(h.config.MaxBody); most > 0 && x.bytesUp > most {
-		x.fail(413, "the body is longer than max_body")
+		x.fail(413, ByLimit, "the body is longer than max_body")
 		return false
 	}
 	if len(content) > 0 {
@@ -453,7 +457,7 @@ func (x *Exchange) serverEnded(err error) {
 		}
 		return
 	case x.responseState != responseHead:
-		x.broken("the server ended its answer before it was complete")
+		x.broken(ByServer, "the server ended its answer before it was complete")
 		return
 	}
 	s := x.server
@@ -474,7 +478,7 @@ func (x *Exchange) serverEnded(err error) {
 		return
 	}
 	x.place.Report(err)
-	x.fail(502, fmt.Sprintf("%s: %v", x.target.address, err))
+	x.fail(502, ByServer, fmt.Sprintf("%s: %v", x.target.address, err))
 }
 
 var errNoAnswer = errors.New("the server closed the connection without an answer")
@@ -498,18 +502,18 @@ func (x *Exchange) dropServer() {
 }
 
 // timedOut is for a client or a server that has taken too long.
-func (x *Exchange) timedOut(status int, reason string) {
+func (x *Exchange) timedOut(by EndedBy, status int, reason string) {
 	x.keepAlive = false
 	if x.begun() {
-		x.broken(reason)
+		x.broken(by, reason)
 		return
 	}
-	x.fail(status, reason)
+	x.fail(status, by, reason)
 }
 
 // clientBroke is for a client that has left in the middle of its request.
 func (x *Exchange) clientBroke(reason string) {
-	x.timedOut(400, reason)
+	x.timedOut(ByClient, 400, reason)
 }
 
 // begun reports whether the client has been sent something of the response: of one that
@@ -519,41 +523,46 @@ func (x *Exchange) begun() bool { return x.responseState >= responseContent && !
 func (x *Exchange) gathering() bool { return x.responseState == responseContent && x.downWhole.full() }
 
 // broken is for a response that cannot be completed: the client must see that.
-func (x *Exchange) broken(reason string) {
+func (x *Exchange) broken(by EndedBy, reason string) {
 	if x.gathering() {
-		x.fail(502, reason)
+		x.fail(502, by, reason)
 		return
 	}
-	x.reason = reason
+	x.by, x.reason = by, reason
 	x.dropServer()
-	x.h.c.blame(errors.New(reason))
+	x.h.c.blame(by, errors.New(reason))
 	x.end()
-	x.h.c.Reset()
+	x.h.c.end(true)
 }
 
 // cutOff breaks the response off because of the client.
-func (x *Exchange) cutOff(reason string) {
-	x.reason = reason
+func (x *Exchange) cutOff(by EndedBy, reason string) {
+	x.by, x.reason = by, reason
 	if x.status == 0 {
 		x.status = 499
 	}
 	c := x.h.c
 	x.end()
-	c.broke(errors.New(reason))
+	c.broke(by, errors.New(reason))
 }
 
 // abandon is for a client's connection that has ended.
 func (x *Exchange) abandon() {
+	x.inheritEnd()
 	if x.reason == "" && !x.tunnel {
-		x.reason = "the client has left"
-		if c := x.h.c; c.outcome == Passed && c.reason != "" { // it was idle
-			x.reason = c.reason
-		}
+		x.by, x.reason = ByClient, "the client has left"
 		if x.status == 0 {
 			x.status = 499
 		}
 	}
 	x.end()
+}
+
+// inheritEnd has an exchange end by whom its connection has, unless that is the client.
+func (x *Exchange) inheritEnd() {
+	if c := x.h.c; x.reason == "" && c.Ended() && c.by != ByNobody && c.by != ByClient {
+		x.by, x.reason = c.by, c.reason
+	}
 }
 
 // finish ends the exchange and goes on with the connection.
@@ -571,6 +580,7 @@ func (x *Exchange) end() {
 		return
 	}
 	x.over = true
+	x.inheritEnd()
 	if s := x.server; s != nil && x.down.held {
 		x.kept, s.buffer = s.buffer, nil
 	}
@@ -600,7 +610,7 @@ func (x *Exchange) account() {
 	if !h.config.AccessLog {
 		if x.reason != "" {
 			h.c.fw.logger.Warn("request failed", "listener", l.config.Name, "connection", h.c.id, "id", string(x.id[:]),
-				"client", h.c.client.String(), "status", x.status, "reason", x.reason)
+				"client", h.c.client.String(), "status", x.status, "reason", x.reason, "by", x.by.String())
 		}
 		return
 	}
@@ -614,7 +624,7 @@ func (x *Exchange) account() {
 		attrs = append(attrs, slog.String("server", x.target.address.String()))
 	}
 	if x.reason != "" {
-		attrs = append(attrs, slog.String("reason", x.reason))
+		attrs = append(attrs, slog.String("reason", x.reason), slog.String("by", x.by.String()))
 	}
 	h.c.fw.logger.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
 }

@@ -63,7 +63,7 @@ func (x *Exchange) respondFile(an *answer) {
 		err = an.file.Stat(f.o)
 	}
 	if err != nil {
-		x.fail(500, "the answer's file: "+err.Error())
+		x.fail(500, ByGateway, "the answer's file: "+err.Error())
 	}
 }
 
@@ -79,9 +79,9 @@ func (n *fileFound) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Over
 	info, _ := o.TakeValue().(fs.FileInfo)
 	switch {
 	case err != nil:
-		x.fail(500, "the answer's file: "+err.Error())
+		x.fail(500, ByGateway, "the answer's file: "+err.Error())
 	case !info.Mode().IsRegular():
-		x.fail(404, "the answer's file is no regular file")
+		x.fail(404, ByFilter, "the answer's file is no regular file")
 	default:
 		f.begin(info)
 	}
@@ -106,7 +106,7 @@ func (f *fileAnswer) begin(info fs.FileInfo) {
 		f.left = 0
 	}
 	if !x.claim(2 * int(min(f.left, pieceSize))) { // one that is read, and one on its way
-		x.fail(503, errMemory.Error())
+		x.fail(503, ByLimit, errMemory.Error())
 		return
 	}
 	x.makeAnswer(status, fields)
@@ -117,7 +117,7 @@ func (f *fileAnswer) begin(info fs.FileInfo) {
 	}
 	f.piece = x.h.w.piece()
 	if err := f.o.SetNotificationInterface((*fileRead)(f), nil); err != nil {
-		x.broken("the answer's file: " + err.Error())
+		x.broken(ByGateway, "the answer's file: "+err.Error())
 		return
 	}
 	f.read()
@@ -145,7 +145,7 @@ func (f *fileAnswer) read() {
 		err = f.answer.file.ReadFile(ov, f.piece[:min(int64(len(f.piece)), f.left)])
 	}
 	if err != nil {
-		f.x.broken("the answer's file: " + err.Error())
+		f.x.broken(ByGateway, "the answer's file: "+err.Error())
 	}
 }
 
@@ -160,9 +160,9 @@ func (n *fileRead) CompleteAsyncIO(_ bool, bytes int, err error, _ *completion.O
 	h := x.h
 	switch {
 	case errors.Is(err, completion.ErrHandleEOF):
-		x.broken("the answer's file has become shorter")
+		x.broken(ByGateway, "the answer's file has become shorter")
 	case err != nil:
-		x.broken("the answer's file: " + err.Error())
+		x.broken(ByGateway, "the answer's file: "+err.Error())
 	default:
 		f.ready = f.piece[:bytes]
 		f.send()

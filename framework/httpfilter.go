@@ -269,10 +269,10 @@ func (x *Exchange) gatherUp(w *whole, content []byte) {
 	case x.spool != nil:
 		x.spool.take(content)
 	case w.fits(content) && !x.claim(len(content)):
-		x.fail(503, errMemory.Error())
+		x.fail(503, ByLimit, errMemory.Error())
 	case w.gather(content):
 	case w.overflow == OverflowRefuse:
-		x.fail(413, "the body is longer than a filter takes")
+		x.fail(413, ByLimit, "the body is longer than a filter takes")
 	case w.overflow == OverflowSpool:
 		gathered := w.data
 		w.data = nil
@@ -313,10 +313,10 @@ func (x *Exchange) filterResponseBody(content []byte) {
 func (x *Exchange) gatherDown(w *whole, content []byte) {
 	switch {
 	case w.fits(content) && !x.claim(len(content)):
-		x.fail(503, errMemory.Error())
+		x.fail(503, ByLimit, errMemory.Error())
 	case w.gather(content):
 	case w.overflow == OverflowRefuse:
-		x.fail(502, "the body is longer than a filter takes")
+		x.fail(502, ByLimit, "the body is longer than a filter takes")
 	default:
 		w.pass()
 		x.passHead()
@@ -487,18 +487,18 @@ func (x *Exchange) judge(a *asking, l *httpLink, v Verdict) bool {
 	case v.kind == verdictDrop && a.stage.body():
 		a.chunk = nil
 	case v.kind == verdictDeny:
-		x.fail(403, "filter "+name+": "+v.reason)
+		x.fail(403, ByFilter, "filter "+name+": "+v.reason)
 		return false
 	case v.kind == verdictAnswer:
 		x.answered(v.answer, name)
 		return false
 	case v.kind == verdictFail:
 		x.h.c.failedBy(name)
-		x.fail(500, "filter "+name+": "+v.reason)
+		x.fail(500, ByFilter, "filter "+name+": "+v.reason)
 		return false
 	default:
 		x.h.c.failedBy(name)
-		x.fail(500, "filter "+name+": verdict "+v.String()+" does not suit a head")
+		x.fail(500, ByFilter, "filter "+name+": verdict "+v.String()+" does not suit a head")
 		return false
 	}
 	switch {
@@ -533,11 +533,11 @@ func (x *Exchange) answered(an *answer, filter string) {
 	switch {
 	case x.may(callAnswer, Downstream) != nil:
 		an.dispose()
-		x.fail(500, "filter "+filter+": the response has begun")
+		x.fail(500, ByFilter, "filter "+filter+": the response has begun")
 	case an.status < 200 || an.status > 599 || !validFields(an.fields):
 		an.dispose()
 		x.h.c.failedBy(filter)
-		x.fail(500, "filter "+filter+": an answer that cannot be sent")
+		x.fail(500, ByFilter, "filter "+filter+": an answer that cannot be sent")
 	case an.file != nil:
 		x.respondFile(an)
 	default:
@@ -691,6 +691,13 @@ func (s stage) String() string {
 
 // ID returns the request's id, which the client, the server and the log are told.
 func (x *Exchange) ID() string { return string(x.id[:]) }
+
+// EndedBy returns who has ended the exchange, if its response is not complete or an error that the
+// gateway has made.
+func (x *Exchange) EndedBy() EndedBy { return x.by }
+
+// Reason says why it was ended then.
+func (x *Exchange) Reason() string { return x.reason }
 
 // Serial tells one exchange from another that has the same memory.
 func (x *Exchange) Serial() uint64 { return x.serial }

@@ -108,7 +108,7 @@ func (x *Exchange) takeMessage(dir Direction, rest *[]byte) bool {
 		x.violated(dir, err)
 		return !x.over
 	case !done && !x.claimMessages():
-		x.closeSocket(websocket.CodeTryAgain, "", errMemory.Error())
+		x.closeSocket(ByLimit, websocket.CodeTryAgain, "", errMemory.Error())
 		return !x.over
 	case !done:
 		return false
@@ -126,7 +126,7 @@ func (x *Exchange) takeMessage(dir Direction, rest *[]byte) bool {
 	}
 	x.start(x.asking(dir), asking{stage: stage, chunk: m.Data, opcode: m.Opcode, compress: m.Compressed})
 	if !x.over && !x.claimMessages() {
-		x.closeSocket(websocket.CodeTryAgain, "", errMemory.Error())
+		x.closeSocket(ByLimit, websocket.CodeTryAgain, "", errMemory.Error())
 	}
 	return !x.over && !x.asking(dir).held
 }
@@ -168,20 +168,20 @@ func (x *Exchange) judgeMessage(a *asking, name string, v Verdict) bool {
 	case v.kind == verdictPass:
 	case v.kind == verdictReplace && a.opcode == websocket.Text && !utf8.Valid(v.data):
 		x.h.c.failedBy(name)
-		x.closeSocket(websocket.CodeInternalError, "", "filter "+name+": it replaces a text by what is not UTF-8")
+		x.closeSocket(ByFilter, websocket.CodeInternalError, "", "filter "+name+": it replaces a text by what is not UTF-8")
 		return false
 	case v.kind == verdictReplace:
 		a.chunk = v.data
 	case v.kind == verdictDeny:
-		x.closeSocket(websocket.CodePolicy, "", "filter "+name+": "+v.reason)
+		x.closeSocket(ByFilter, websocket.CodePolicy, "", "filter "+name+": "+v.reason)
 		return false
 	case v.kind == verdictFail:
 		x.h.c.failedBy(name)
-		x.closeSocket(websocket.CodeInternalError, "", "filter "+name+": "+v.reason)
+		x.closeSocket(ByFilter, websocket.CodeInternalError, "", "filter "+name+": "+v.reason)
 		return false
 	default:
 		x.h.c.failedBy(name)
-		x.closeSocket(websocket.CodeInternalError, "", "filter "+name+": verdict "+v.String()+" does not suit a message")
+		x.closeSocket(ByFilter, websocket.CodeInternalError, "", "filter "+name+": verdict "+v.String()+" does not suit a message")
 		return false
 	}
 	a.next++
@@ -234,16 +234,19 @@ func (x *Exchange) violated(dir Direction, err error) {
 	if e := (*websocket.Error)(nil); errors.As(err, &e) {
 		code = e.Code
 	}
-	sender := "the client"
+	sender, by := "the client", dir.side()
 	if dir == Downstream {
 		sender = x.target.address.String()
 	}
-	x.closeSocket(code, "", fmt.Sprintf("%s: a message that is refused: %v", sender, err))
+	if code == websocket.CodeTooBig {
+		by = ByLimit
+	}
+	x.closeSocket(by, code, "", fmt.Sprintf("%s: a message that is refused: %v", sender, err))
 }
 
 // closeSocket closes a WebSocket towards both sides, unless that has been done. Why,
 // unless it is empty, goes to the log, and text to both sides.
-func (x *Exchange) closeSocket(code int, text, why string) {
+func (x *Exchange) closeSocket(by EndedBy, code int, text, why string) {
 	if x.socket.leaving() {
 		return
 	}
@@ -253,7 +256,7 @@ func (x *Exchange) closeSocket(code int, text, why string) {
 	}
 	x.h.c.listener.webSocketCloses[counter].Add(x.h.w.worker.Index(), 1)
 	if x.reason == "" {
-		x.reason = why
+		x.by, x.reason = by, why
 	}
 	payload := websocket.AppendClose(make([]byte, 0, websocket.MaxControl), code, text)
 	for dir := range x.socket.flows {
@@ -331,6 +334,6 @@ func (c *Connection) CloseWebSocket(code int, reason string) error {
 	case !websocket.ValidCode(code) || !utf8.ValidString(reason):
 		return fmt.Errorf("code %d with the reason %q cannot be sent", code, reason)
 	}
-	x.closeSocket(code, reason, "")
+	x.closeSocket(ByFilter, code, reason, "")
 	return nil
 }

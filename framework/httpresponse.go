@@ -53,7 +53,7 @@ func (x *Exchange) receiveHead() bool {
 	case err != nil:
 		x.place.Report(err)
 		x.dropServer()
-		x.fail(502, fmt.Sprintf("%s: a malformed answer: %v", x.target.address, err))
+		x.fail(502, ByServer, fmt.Sprintf("%s: a malformed answer: %v", x.target.address, err))
 		return false
 	case !done:
 		return true
@@ -85,7 +85,7 @@ func (x *Exchange) receiveHead() bool {
 func (x *Exchange) passInterim() {
 	if x.interims++; x.interims > maxInterims {
 		x.place.Report(errInterims)
-		x.fail(502, x.target.address.String()+": "+errInterims.Error())
+		x.fail(502, ByServer, x.target.address.String()+": "+errInterims.Error())
 		return
 	}
 	if x.request.Minor() > 0 {
@@ -152,10 +152,10 @@ func (x *Exchange) receiveBody() bool {
 	if err != nil {
 		x.countUndecodable(err)
 		if errors.Is(err, coding.ErrNoMemory) {
-			x.fail(503, errMemory.Error())
+			x.fail(503, ByLimit, errMemory.Error())
 			return false
 		}
-		x.broken(fmt.Sprintf("%s: a malformed answer: %v", x.target.address, err))
+		x.broken(ByServer, fmt.Sprintf("%s: a malformed answer: %v", x.target.address, err))
 		return false
 	}
 	if h.wait == waitServer {

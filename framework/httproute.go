@@ -111,7 +111,7 @@ func (r *route) answer(x *Exchange) {
 			kind = "text/plain; charset=utf-8"
 		}
 		if c.Body == "" && status >= 400 {
-			x.fail(status, "the route says so")
+			x.fail(status, ByGateway, "the route says so")
 			return
 		}
 		x.respond(status, []Field{{"Content-Type", kind}}, []byte(c.Body))

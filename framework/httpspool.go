@@ -122,7 +122,7 @@ func (x *Exchange) beginSpool(gathered, more []byte) {
 	s.path = filepath.Join(s.l.spoolDir, "fwx-"+x.ID()+".spool")
 	x.spool = s
 	if !x.claim(2 * pieceSize) { // one that is gathered, and one on its way
-		x.fail(503, errMemory.Error())
+		x.fail(503, ByLimit, errMemory.Error())
 		return
 	}
 	if !s.reserve(len(gathered)) {
@@ -139,7 +139,7 @@ func (x *Exchange) beginSpool(gathered, more []byte) {
 	s.take(more)
 }
 
-func (s *Spool) failed(err error) { s.x.fail(503, fmt.Sprintf("the spool: %v", err)) }
+func (s *Spool) failed(err error) { s.x.fail(503, ByGateway, fmt.Sprintf("the spool: %v", err)) }
 
 // reserve counts more of the body; false if it is too much, which has been answered.
 func (s *Spool) reserve(n int) bool {
@@ -148,10 +148,10 @@ func (s *Spool) reserve(n int) bool {
 	s.l.httpSpooled.Add(float64(n))
 	switch c := &s.x.h.config.Spool; {
 	case s.size > int64(c.MaxBody):
-		s.x.fail(413, "the body is longer than the max_body of the spool")
+		s.x.fail(413, ByLimit, "the body is longer than the max_body of the spool")
 		return false
 	case total > int64(c.MaxTotal):
-		s.x.fail(503, "the spool has its max_total")
+		s.x.fail(503, ByLimit, "the spool has its max_total")
 		return false
 	}
 	return true

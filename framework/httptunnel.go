@@ -13,7 +13,7 @@ func (x *Exchange) upgrade() bool {
 	x.place.Report(err)
 	if err != nil {
 		x.dropServer()
-		x.fail(502, x.target.address.String()+": "+err.Error())
+		x.fail(502, ByServer, x.target.address.String()+": "+err.Error())
 		return false
 	}
 	x.response.RemoveHopByHop()

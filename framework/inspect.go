@@ -25,6 +25,7 @@ type ConnectionInfo struct {
 	BytesDown uint64     `json:"bytes_down"`
 	Verdict   string     `json:"verdict"`
 	Reason    string     `json:"reason,omitempty"`
+	EndedBy   string     `json:"ended_by"` // "nobody", "client", "server", "filter", "limit", "gateway" or "operator"
 	Filters   []string   `json:"filters"`
 	Holds     []HoldInfo `json:"holds"`
 }
@@ -97,7 +98,7 @@ func (fw *Firewall) Kill(ctx context.Context, id uint64, reason string) error {
 	err = k.connection.worker.Post(func() { //nolint:contextcheck // what the end of a connection causes ends by itself
 		ended := k.connection.Ended()
 		if !ended {
-			k.connection.fail(reason)
+			k.connection.fail(ByOperator, reason)
 		}
 		killed <- !ended
 	})
@@ -170,7 +171,7 @@ func (c *Connection) info() ConnectionInfo {
 	info := ConnectionInfo{
 		ID: c.id, Client: c.client.String(), Listener: c.Listener(), Upstream: c.Upstream(), Worker: c.worker.Index(),
 		State: c.phase.String(), Age: c.Duration().Seconds(), BytesUp: c.Bytes(Upstream), BytesDown: c.Bytes(Downstream),
-		Verdict: c.outcome.String(), Reason: c.reason, Filters: c.listener.config.Filters, Holds: c.holds(),
+		Verdict: c.outcome.String(), Reason: c.reason, EndedBy: c.by.String(), Filters: c.listener.config.Filters, Holds: c.holds(),
 	}
 	if c.server != (completion.Address{}) {
 		info.Server = c.server.String()

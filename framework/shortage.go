@@ -50,9 +50,9 @@ func (fw *Firewall) short(w *completion.Worker) {
 		c.listener.shed.Add(w.Index(), 1)
 		reason := fmt.Sprintf("the worker has no receive buffers left, and nothing has moved here for %v", (now - c.active).Round(time.Millisecond))
 		if h := c.httpConn(); h != nil {
-			h.cutOff(reason)
+			h.cutOff(ByLimit, reason)
 		} else {
-			c.broke(errors.New(reason))
+			c.broke(ByLimit, errors.New(reason))
 		}
 	}
 }

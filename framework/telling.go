@@ -26,7 +26,7 @@ func (c *Connection) raise(event EventMask) {
 			continue
 		}
 		if err := c.attach(f); err != nil {
-			c.fail(fmt.Sprintf("filter %q: attach to session: %v", f.config.Name, err))
+			c.fail(ByFilter, fmt.Sprintf("filter %q: attach to session: %v", f.config.Name, err))
 			return
 		}
 	}
@@ -124,10 +124,10 @@ func (c *Connection) judge(v Verdict) bool {
 		c.deny(c.event.handler, v.reason)
 	case verdictFail:
 		c.failedBy(c.event.handler)
-		c.fail(fmt.Sprintf("filter %q: %s", c.event.handler, v.reason))
+		c.fail(ByFilter, fmt.Sprintf("filter %q: %s", c.event.handler, v.reason))
 	default:
 		c.failedBy(c.event.handler)
-		c.fail(fmt.Sprintf("filter %q: verdict %q does not suit an event", c.event.handler, v))
+		c.fail(ByFilter, fmt.Sprintf("filter %q: verdict %q does not suit an event", c.event.handler, v))
 	}
 	return false
 }

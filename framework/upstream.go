@@ -191,7 +191,7 @@ func (c *Connection) connect() {
 	if a.overlapped == nil {
 		a.overlapped = c.worker.CreateOverlapped()
 		if err := a.overlapped.SetNotificationInterface((*connecting)(c), nil); err != nil {
-			c.fail(err.Error())
+			c.fail(ByGateway, err.Error())
 			return
 		}
 	}
@@ -233,11 +233,11 @@ func (c *Connection) unreachable() {
 	a := &c.attempts
 	switch {
 	case c.origin != nil:
-		c.fail(fmt.Sprintf("expected connection: %s could not be connected: %v", c.origin.to, a.lastErr))
+		c.fail(ByServer, fmt.Sprintf("expected connection: %s could not be connected: %v", c.origin.to, a.lastErr))
 	case a.lastErr == nil:
-		c.fail(fmt.Sprintf("upstream %q: %v", c.Upstream(), a.refusal))
+		c.fail(ByServer, fmt.Sprintf("upstream %q: %v", c.Upstream(), a.refusal))
 	default:
-		c.fail(fmt.Sprintf("upstream %q: no server could be connected, the last one being %s: %v", c.Upstream(), c.server, a.lastErr))
+		c.fail(ByServer, fmt.Sprintf("upstream %q: no server could be connected, the last one being %s: %v", c.Upstream(), c.server, a.lastErr))
 	}
 }
 

@@ -69,6 +69,11 @@ var connFields = []binding{
 		"How it went so far.",
 	},
 	{"reason", connField((*conn).reason), "string?", "Why it was ended; `nil` if both sides agreed."},
+	{
+		"ended_by", connField(func(c *conn) lua.LValue { return lua.LString(c.connection.EndedBy().String()) }),
+		`"nobody"|"client"|"server"|"filter"|"limit"|"gateway"|"operator"`,
+		"Who has ended it: `\"nobody\"` if both sides agreed; `\"limit\"`: a time or size of the configuration; `\"gateway\"`: the service ends, or has a fault.",
+	},
 }
 
 var connMethods = []binding{

@@ -324,6 +324,7 @@ func (c *console) show(ctx context.Context, id string) error {
 		{"bytes", fmt.Sprintf("%d up, %d down", i.BytesUp, i.BytesDown)},
 		{"verdict", i.Verdict},
 		{"reason", plain(i.Reason)},
+		{"ended by", i.EndedBy},
 	} {
 		fmt.Fprintf(c.out, "  %-9s %s\n", line[0], orDash(line[1]))
 	}

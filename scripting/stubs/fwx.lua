@@ -45,6 +45,9 @@
 ---@field verdict "pass"|"deny"|"fail"
 ---Why it was ended; `nil` if both sides agreed.
 ---@field reason string?
+---Who has ended it: `"nobody"` if both sides agreed; `"limit"`: a time or size of the
+---configuration; `"gateway"`: the service ends, or has a fault.
+---@field ended_by "nobody"|"client"|"server"|"filter"|"limit"|"gateway"|"operator"
 local conn = {}
 
 ---Sends data in a direction, behind what has been sent and before the chunk that is being handled.
