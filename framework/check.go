@@ -38,6 +38,12 @@ func given[T any](p part, key string) bool {
 	return ok || p.table.IsZero()
 }
 
+// written reports whether a file has a key with a value of a type.
+func written[T any](p part, key string) bool {
+	_, ok := p.table.Map()[key].(T)
+	return ok
+}
+
 // text reports an empty string where there must be one.
 func (p part) text(key, value string) {
 	if value == "" && given[string](p, key) {
@@ -51,7 +57,7 @@ func (p part) duration(key string, value *time.Duration, fallback time.Duration)
 	switch {
 	case *value < 0:
 		p.errorf(key, "wants a positive duration, not %v", *value)
-	case *value == 0 && p.table.Has(key) && fallback > 0 && given[string](p, key):
+	case *value == 0 && fallback > 0 && written[string](p, key):
 		p.errorf(key, `0s could mean no time or no limit: leave the key out for %v, write "1ms" for hardly any time, or "8760h" for hardly a limit`, fallback)
 	}
 	if *value <= 0 {
@@ -63,7 +69,7 @@ func (p part) duration(key string, value *time.Duration, fallback time.Duration)
 // in a file.
 func (p part) size(key string, value *strict.Size, least, most, fallback strict.Size) {
 	switch n := *value; {
-	case n == 0 && !(p.table.Has(key) && (given[int64](p, key) || given[string](p, key))):
+	case n == 0 && !written[int64](p, key) && !written[string](p, key):
 	case n == 0 && fallback == 0:
 		p.errorf(key, "0 could mean nothing at all or no bound: leave the key out for no bound, or write a size of at least %d", int64(least))
 	case n < least && most == math.MaxInt64:

@@ -17,7 +17,7 @@ func TestAddedFields(t *testing.T) {
 	server := httpServerOf(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["X-Request-Id"], w.Header()["X-Id"] = []string{"server"}, []string{"server"}
 		for _, name := range names {
-			fmt.Fprintf(w, "%s: %s\n", name, strings.Join(r.Header[name], "|"))
+			fmt.Fprintf(w, "%s: %s\n", name, strings.Join(r.Header[name], "|")) //nolint:gosec // the client of the test tells
 		}
 	})
 	for _, tt := range []struct {

@@ -27,9 +27,9 @@ func (r *RouteConfig) check(p part, upstreams names, h *HTTPConfig) {
 		p.errorf("upstream", "a route goes to an upstream, or redirects, or answers: not more than one of them")
 	case r.Redirect != "" && (r.Body != "" || r.Status != 0 && r.Status/100 != 3):
 		p.errorf("redirect", "a redirection has a status from 300 to 399 and no body")
-	case r.Redirect == "" && (r.Status != 0 || p.table.Has("status") && given[int64](p, "status")) && (r.Status < 200 || r.Status > 599):
+	case r.Redirect == "" && (r.Status != 0 || written[int64](p, "status")) && (r.Status < 200 || r.Status > 599):
 		p.errorf("status", "wants a number from 200 to 599, not %d", r.Status)
-	case p.table.Has("body") && given[string](p, "body") && !answers:
+	case written[string](p, "body") && !answers:
 		p.errorf("body", "is empty, and so the route does not answer: write status = 200 for an empty answer")
 	}
 	if !http1.ValidValue(r.Type) {
@@ -42,7 +42,7 @@ func (r *RouteConfig) check(p part, upstreams names, h *HTTPConfig) {
 // checkCondition reports conditions that no request fits.
 func (r *RouteConfig) checkCondition(p part) {
 	for key, value := range map[string]string{"host": r.Host, "path": r.Path, "redirect": r.Redirect, "upstream": r.Upstream} {
-		if value == "" && p.table.Has(key) && given[string](p, key) {
+		if value == "" && written[string](p, key) {
 			p.errorf(key, "must not be empty: leave the key out")
 		}
 	}
@@ -52,7 +52,7 @@ func (r *RouteConfig) checkCondition(p part) {
 	if r.Host != "" {
 		checkRouteHost(p, r.Host)
 	}
-	if len(r.Methods) == 0 && p.table.Has("methods") && given[[]any](p, "methods") {
+	if len(r.Methods) == 0 && written[[]any](p, "methods") {
 		p.errorf("methods", "fits no method: leave the key out for all")
 	}
 	for i, m := range r.Methods {

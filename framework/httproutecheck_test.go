@@ -133,8 +133,9 @@ func TestRouteReachedAtRandom(t *testing.T) {
 	dead, live := 0, 0
 	for range 2000 {
 		var l listener
-		var configs []RouteConfig
-		for range 2 + random.IntN(4) {
+		routes := 2 + random.IntN(4)
+		configs := make([]RouteConfig, 0, routes)
+		for range routes {
 			c := RouteConfig{Host: pick(hosts...), Path: pick("", "", "/", "/a", "/a/b", "/b")}
 			for _, m := range []string{"GET", "POST", "HEAD"} {
 				if random.IntN(3) == 0 {

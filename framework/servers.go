@@ -182,7 +182,7 @@ func isVisible(text string) bool {
 // oneOf reports a value that is not one of those known; an empty one means the first.
 func (p part) oneOf(key string, value *string, what string, known []string) {
 	switch {
-	case *value == "" && !(p.table.Has(key) && given[string](p, key)):
+	case *value == "" && !written[string](p, key):
 		*value = known[0]
 	case !slices.Contains(known, *value):
 		p.errorf(key, "%v", &UnknownNameError{What: what, Name: *value, Known: known})

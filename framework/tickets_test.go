@@ -82,7 +82,7 @@ func TestKeyOthersCanRead(t *testing.T) {
 					t.Errorf("%04o: %v", mode, err)
 				}
 			}
-			check(t, os.Chmod(issued.CertFile, 0o644)) // it is no secret
+			check(t, os.Chmod(issued.CertFile, 0o644)) //nolint:gosec // it is no secret
 			config := gatewayConfig("auto", "127.0.0.1:1")
 			check(t, os.Chmod(tt.file, 0o600))
 			tt.change(&config)

@@ -16,7 +16,7 @@ func TestCalledByFilters(t *testing.T) {
 		{"Start", func(ctx context.Context, fw *Firewall, _ Config) error { return fw.Start(ctx) }},
 		{"Reload", func(ctx context.Context, fw *Firewall, config Config) error { return fw.Reload(ctx, config) }},
 		{"Shutdown", func(ctx context.Context, fw *Firewall, _ Config) error { return fw.Shutdown(ctx) }},
-		{"Stop", func(_ context.Context, fw *Firewall, _ Config) error { return fw.Stop() }},
+		{"Stop", func(_ context.Context, fw *Firewall, _ Config) error { return fw.Stop() }}, //nolint:contextcheck // Stop takes none
 	}
 	places := []struct {
 		name string

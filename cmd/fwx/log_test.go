@@ -112,9 +112,9 @@ func (g *logging) dropped() (n int) {
 	g.t.Helper()
 	_, text := g.request("http://" + g.admin + "/metrics")
 	const name = "\nfwx_log_dropped_total "
-	if i := strings.Index(text, name); i < 0 {
+	if _, value, ok := strings.Cut(text, name); !ok {
 		g.t.Fatalf("there is no such metric in %s", text)
-	} else if _, err := fmt.Sscan(text[i+len(name):], &n); err != nil {
+	} else if _, err := fmt.Sscan(value, &n); err != nil {
 		g.t.Fatal(err)
 	}
 	return n

@@ -89,7 +89,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxSource))
 		switch {
-		case !s.address.IsUnix() && !(reads && s.named) && !plainHost(r.Host):
+		case !s.address.IsUnix() && (!reads || !s.named) && !plainHost(r.Host):
 			refuse(w, http.StatusForbidden, fmt.Errorf("the host %q is neither an address nor localhost", r.Host))
 		case !s.local && !reads:
 			refuse(w, http.StatusForbidden, errors.New("what other machines can reach changes nothing; use a loopback address or a unix socket"))

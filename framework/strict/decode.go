@@ -210,7 +210,7 @@ type BoolUnmarshaler interface {
 
 func (d *decoder) text(from item, into reflect.Value) {
 	if flag, ok := from.value.(bool); ok {
-		if target, ok := into.Addr().Interface().(BoolUnmarshaler); ok {
+		if target, ok := reflect.TypeAssert[BoolUnmarshaler](into.Addr()); ok {
 			if err := target.UnmarshalBool(flag); err != nil {
 				d.fail(from, "%v", err)
 			}
