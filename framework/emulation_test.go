@@ -236,10 +236,10 @@ func TestEmulateEnds(t *testing.T) {
 		outcome  Outcome
 		reason   string
 	}{
-		{"closes at once", &testEmulator{onMaySend: (*Connection).Close}, Passed, ""},
-		{"resets in a chunk", &testEmulator{onData: func(c *Connection, _ []byte) Verdict { c.Reset(); return Pass }}, Passed, ""},
-		{"closes at the end", &testEmulator{onEnd: (*Connection).Close}, Passed, ""},
-		{"closes with much to send", &testEmulator{onEnd: func(c *Connection) { sendAll(c); c.Close() }}, Passed, ""},
+		{"closes at once", &testEmulator{onMaySend: (*Connection).Close}, Passed, "a filter has closed the connection"},
+		{"resets in a chunk", &testEmulator{onData: func(c *Connection, _ []byte) Verdict { c.Reset(); return Pass }}, Passed, "a filter has reset the connection"},
+		{"closes at the end", &testEmulator{onEnd: (*Connection).Close}, Passed, "a filter has closed the connection"},
+		{"closes with much to send", &testEmulator{onEnd: func(c *Connection) { sendAll(c); c.Close() }}, Passed, "a filter has closed the connection"},
 		{"denies", &testEmulator{onData: func(*Connection, []byte) Verdict { return Deny("bad") }}, Denied, "bad"},
 		{"fails", &testEmulator{onData: func(*Connection, []byte) Verdict { return Fail("bad") }}, Failed, `filter "a": bad`},
 		{"panics in a chunk", &testEmulator{onData: func(*Connection, []byte) Verdict { panic("on purpose") }}, Failed, `filter "a": it panicked`},

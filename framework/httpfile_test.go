@@ -213,5 +213,5 @@ func TestHTTPAnswerFileTooLate(t *testing.T) {
 	g := startHTTP(t, httpServerOf(t, mirror), nil, attaching(answeringFiles(t, dir, 200, nil, func(x *Exchange) { x.Connection().Reset() })))
 	_, err := io.WriteString(g.dial(t), "GET /file HTTP/1.1\r\nHost: a\r\n\r\n")
 	check(t, err)
-	eventually(t, "the connection has ended", func() bool { return g.log.has("has left") && g.Connections() == 0 })
+	eventually(t, "the connection has ended", func() bool { return g.log.has("a filter has reset the connection") && g.Connections() == 0 })
 }
