@@ -15,7 +15,7 @@ import (
 // zeros are what a written zero means, by section and key: "" where it is taken, and means what
 // docs/reference/config.md says, otherwise what the mistake says.
 var zeros = map[string]map[string]string{
-	"service": {"workers": "", "max_connections": "", "drain": "leave the key out for 10s"},
+	"service": {"workers": "", "max_connections": "", "drain": "leave the key out for 10s", "body_memory": "wants a size of at least 1048576, not 0"},
 	"upstream": {
 		"connect_timeout": "leave the key out for 5s", "max_connections": "", "slow_start": "",
 		"idle_timeout": "leave the key out for 30s", "max_idle": "wants a number from 1 to 10000000, not 0", "max_requests": "",
