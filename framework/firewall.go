@@ -107,7 +107,7 @@ func (fw *Firewall) Start(ctx context.Context) error {
 	}
 	fw.status = statusEnded
 	g := fw.current.Load()
-	if err := fw.openPort(g.config); err != nil {
+	if err := fw.openPort(g.config); err != nil { //nolint:contextcheck // what the end of a connection causes ends by itself
 		return errors.Join(err, fw.store.Close())
 	}
 	if err := g.prepare(ctx); err != nil {

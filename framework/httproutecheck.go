@@ -92,7 +92,7 @@ func checkRoutePath(p part, path string) {
 func cleanPrefix(path string) string {
 	target := make([]byte, 0, len(path)+1)
 	for i := range len(path) {
-		if target = append(target, path[i]); path[i] == '%' && !(i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2])) {
+		if target = append(target, path[i]); path[i] == '%' && (i+2 >= len(path) || !isHex(path[i+1]) || !isHex(path[i+2])) {
 			target = append(target, "25"...) // it means itself
 		}
 	}

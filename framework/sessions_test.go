@@ -59,10 +59,10 @@ func TestSessionBytes(t *testing.T) {
 	if !s.Set("a", 1) || !s.Set("b", []byte(half)) || !s.Set("b", nil) || !s.Set(half, "key") || s.Set("c", half) {
 		t.Error("what is removed makes no room, or a key takes none")
 	}
-	var all []*Session
+	all := make([]*Session, 2*maxSessionsBytes/maxSessionBytes*2)
 	full := 0
-	for i := range 2 * maxSessionsBytes / maxSessionBytes * 2 {
-		all = append(all, open(i+1))
+	for i := range all {
+		all[i] = open(i + 1)
 		if !all[i].Set("a", half) {
 			full++
 		}

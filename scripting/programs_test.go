@@ -31,7 +31,7 @@ func (c *choices) below(n int) int {
 type kind int
 
 const (
-	real  kind = iota // any, also NaN
+	float kind = iota // any, also NaN
 	small             // a whole number near 0
 	table             // of numbers
 	fn                // that takes numbers and gives one
@@ -173,7 +173,7 @@ func (w *writer) of(k kind) (string, bool) {
 
 func (w *writer) fresh(k kind) string {
 	w.names++
-	prefix := map[kind]string{real: "n", small: "i", table: "t", fn: "f", whatever: "v"}[k]
+	prefix := map[kind]string{float: "n", small: "i", table: "t", fn: "f", whatever: "v"}[k]
 	name := fmt.Sprint(prefix, w.names)
 	if w.c.below(8) == 1 { // one that is known already
 		if known, ok := w.of(k); ok {
@@ -204,7 +204,7 @@ func (w *writer) several() string {
 		return "..."
 	}
 	if f, ok := w.of(fn); ok {
-		return fmt.Sprintf("%s(%s)", f, w.expr(real, 1))
+		return fmt.Sprintf("%s(%s)", f, w.expr(float, 1))
 	}
 	return "unpack({1, nil, 3}, 1, 3)"
 }
@@ -243,7 +243,7 @@ func (w *writer) target(k kind) string {
 			return "global"
 		}
 	case 2:
-		if t, ok := w.of(table); ok && (k == real || k == small) {
+		if t, ok := w.of(table); ok && (k == float || k == small) {
 			return t + w.pick("[1]", "[#"+t+" + 1]", "[tick(1)]")
 		}
 	case 3:
@@ -287,7 +287,7 @@ func (w *writer) assignSeveral() {
 
 func (w *writer) store() {
 	if t, ok := w.of(table); ok {
-		w.line("%s[#%s + 1] = %s", t, t, w.expr(real, 2))
+		w.line("%s[#%s + 1] = %s", t, t, w.expr(float, 2))
 		return
 	}
 	w.declare()
@@ -303,11 +303,11 @@ func (w *writer) closure() string {
 	w.functions++
 	defer func() { w.functions-- }()
 	inner := &writer{c: w.c, gotos: w.gotos, indent: w.indent + 1, scope: append([]variable{}, w.scope...), names: w.names, depth: 5, functions: 1}
-	inner.scope = append(inner.scope, variable{"p", real})
+	inner.scope = append(inner.scope, variable{"p", float})
 	inner.block(w.c.below(3))
 	w.names = inner.names
 	return fmt.Sprintf("function(p)\n%sp = num(p) tick()\n%s%sreturn %s\n%send", strings.Repeat("  ", w.indent+1),
-		inner.text.String(), strings.Repeat("  ", w.indent+1), inner.expr(real, 2), strings.Repeat("  ", w.indent))
+		inner.text.String(), strings.Repeat("  ", w.indent+1), inner.expr(float, 2), strings.Repeat("  ", w.indent))
 }
 
 func (w *writer) conditional() {
@@ -430,10 +430,10 @@ func (w *writer) function() {
 		}
 		if strings.Contains(parameters, "a") {
 			w.line("local na = num(a)")
-			w.scope = append(w.scope, variable{"na", real})
+			w.scope = append(w.scope, variable{"na", float})
 		}
 		w.body()
-		w.line("return %s", w.pick(w.expr(real, 2), "num("+w.expr(whatever, 2)+"), "+w.expr(real, 2), "num("+w.several()+")"))
+		w.line("return %s", w.pick(w.expr(float, 2), "num("+w.expr(whatever, 2)+"), "+w.expr(float, 2), "num("+w.several()+")"))
 	})
 	w.line("end")
 	w.scope = append(w.scope[:known], variable{name, fn})
@@ -460,7 +460,7 @@ func (w *writer) leave() {
 	case w.loops > 0 && w.continues == 0:
 		w.line("if %s then break end", w.expr(whatever, 2))
 	case w.c.below(3) == 1:
-		w.line("do return %s end", w.expr(real, 1))
+		w.line("do return %s end", w.expr(float, 1))
 	default:
 		w.log()
 	}
@@ -484,7 +484,7 @@ func (w *writer) expr(k kind, depth int) string {
 		return w.leaf(k)
 	}
 	switch k {
-	case real:
+	case float:
 		return w.number(depth)
 	case small:
 		return w.small(depth)
@@ -504,7 +504,7 @@ func (w *writer) leaf(k kind) string {
 		}
 	}
 	switch k {
-	case real:
+	case float:
 		return w.pick("1", "0", "2", "-1", "0.5", "-2.5", "3", "1e15", "2^53", "-2^31", "1e308", "(1/0)", "(0/0)", "0x10", "07", "100", ".25", "3.", "1E2")
 	case small:
 		return w.pick("1", "0", "2", "3", "-1", "-3", "5")
@@ -518,7 +518,7 @@ func (w *writer) leaf(k kind) string {
 }
 
 func (w *writer) number(depth int) string {
-	a := func() string { return w.expr(real, depth-1) }
+	a := func() string { return w.expr(float, depth-1) }
 	switch w.c.below(13) {
 	case 1:
 		return fmt.Sprintf("(%s %s)", a(), w.operation(depth))
@@ -543,7 +543,7 @@ func (w *writer) number(depth int) string {
 	case 11:
 		return fmt.Sprintf("num(%s or %s)", w.expr(whatever, depth-1), a())
 	}
-	return w.leaf(real)
+	return w.leaf(float)
 }
 
 // operation is an operator and its right operand. Nothing is divided by 0, which may be -0 in Lua.
@@ -551,7 +551,7 @@ func (w *writer) operation(depth int) string {
 	if w.c.below(4) == 1 {
 		return w.pick("/ 2", "/ -4", "/ '2'", "/ (1/0)", "/ 0.1")
 	}
-	return w.pick("+ ", "- ", "* ") + w.expr(real, depth-1)
+	return w.pick("+ ", "- ", "* ") + w.expr(float, depth-1)
 }
 
 func (w *writer) small(depth int) string {
@@ -593,12 +593,12 @@ func (w *writer) fields(depth int) string {
 		case 2:
 			fields = append(fields, "y = "+w.several())
 		default:
-			fields = append(fields, w.expr(real, depth-1))
+			fields = append(fields, w.expr(float, depth-1))
 		}
 	}
 	if w.c.below(3) == 1 {
 		if f, ok := w.of(fn); ok {
-			fields = append(fields, fmt.Sprintf("%s(%s)", f, w.leaf(real)))
+			fields = append(fields, fmt.Sprintf("%s(%s)", f, w.leaf(float)))
 		}
 	}
 	return strings.Join(fields, ", ")
@@ -616,13 +616,13 @@ func (w *writer) whatever(depth int) string {
 	case 4:
 		return fmt.Sprintf("%s %s %s", w.leaf(whatever), w.pick("==", "~="), w.leaf(whatever))
 	case 5:
-		return fmt.Sprintf("(%s %s %s)", w.expr(real, depth-1), w.pick("<", "<=", ">", ">=", "==", "~="), w.expr(real, depth-1))
+		return fmt.Sprintf("(%s %s %s)", w.expr(float, depth-1), w.pick("<", "<=", ">", ">=", "==", "~="), w.expr(float, depth-1))
 	case 6:
 		return fmt.Sprintf("tick(%s)", a())
 	case 7:
-		return w.expr(real, depth-1)
+		return w.expr(float, depth-1)
 	case 8:
-		return fmt.Sprintf("('s' .. %s .. %s)", w.leaf(small), w.pick("'e'", "1", "0.1", "-1", "2^53", "1e100", w.leaf(real)))
+		return fmt.Sprintf("('s' .. %s .. %s)", w.leaf(small), w.pick("'e'", "1", "0.1", "-1", "2^53", "1e100", w.leaf(float)))
 	case 9:
 		return fmt.Sprintf("(object(1) %s %s)", w.pick("+", "-", "*", "/", "%", "^", ".."), w.pick("object(4)", "1", "'x'", w.leaf(small)))
 	case 10:

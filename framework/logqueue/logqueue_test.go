@@ -149,7 +149,9 @@ func TestEnd(t *testing.T) {
 					t.Errorf("after %v: %v", took, err)
 				}
 				_, _ = io.WriteString(q, "late\n")
-				_ = <-r.let // it is closed
+				if err := <-r.let; err != nil { // it is closed
+					t.Error(err)
+				}
 				synctest.Wait()
 				if text := r.String(); !strings.HasPrefix(text, "line\n") || strings.Contains(text, "late") || q.Dropped() != 1 {
 					t.Errorf("%q has come, %d lines were dropped", text, q.Dropped())

@@ -24,9 +24,9 @@ func TestAliases(t *testing.T) {
 		}
 		r.RemoveHopByHop()
 		change(r)
-		var names []string
-		for i := range r.Len() {
-			names = append(names, string(r.Name(i)))
+		names := make([]string, r.Len())
+		for i := range names {
+			names[i] = string(r.Name(i))
 		}
 		if got := strings.Join(names, " "); got != strings.TrimSpace(want) {
 			t.Errorf("%q, want %q", got, want)
