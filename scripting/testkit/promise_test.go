@@ -18,7 +18,7 @@ local T = {}
 function T.own(t) t:start() t:equal(t:connect().reason, "a") end
 function T.beside(t) t:start{ script = "in/b.lua" } t:equal(t:connect().reason, "b") end
 function T.above(t) t:start{ script = "../filters/a.lua" } t:equal(t:connect().reason, "a") end
-function T.missing(t) t:error(function() t:start{ script = "filters/a.lua" } end, "filters/filters/a.lua") end
+function T.missing(t) t:error(function() t:start{ script = "filters/a.lua" } end, "filters.filters.a%.lua") end
 return T
 `,
 	} {
