@@ -244,14 +244,14 @@ func (w *writer) target(k kind) string {
 		}
 	case 2:
 		if t, ok := w.of(table); ok && (k == float || k == small) {
-			return t + w.pick("[1]", "[#"+t+" + 1]", "[tick(1)]")
+			return t + w.pick("[1]", "[tick(1)]")
 		}
 	case 3:
 		if t, ok := w.of(table); ok && k == whatever {
 			return t + w.pick(".x", ".y", "[tick('z')]")
 		}
 	}
-	if name, ok := w.of(k); ok && !strings.HasPrefix(name, "L") {
+	if name, ok := w.of(k); ok && k != fn { // functions call those before them only, and so end
 		return name
 	}
 	return "global"
@@ -287,7 +287,7 @@ func (w *writer) assignSeveral() {
 
 func (w *writer) store() {
 	if t, ok := w.of(table); ok {
-		w.line("%s[#%s + 1] = %s", t, t, w.expr(float, 2))
+		w.line("do local N = %s; %s[#%s + 1] = N end", w.expr(float, 2), t, t) // without a hole, whatever the value does to the table
 		return
 	}
 	w.declare()
@@ -410,7 +410,8 @@ func (w *writer) do() {
 }
 
 func (w *writer) function() {
-	name := w.fresh(fn)
+	w.names++
+	name := "f" + strconv.Itoa(w.names) // a new one: none calls itself
 	header := w.pick("local function %s(%s)", "local %s = function(%s)")
 	parameters := []string{"", "a", "a, b", "a, b, c", "a, ...", "..."}[w.c.below(6)]
 	known, loops, continues, functions := len(w.scope), w.loops, w.continues, w.functions
