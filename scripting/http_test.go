@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,6 +26,8 @@ type site struct {
 
 func newSite(tb testing.TB, secured *tls.Config) *site {
 	tb.Helper()
+	var five sync.WaitGroup
+	five.Add(5)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/hello", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
 	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
@@ -66,6 +69,11 @@ func newSite(tb testing.TB, secured *tls.Config) *site {
 	})
 	mux.HandleFunc("/secret", func(w http.ResponseWriter, r *http.Request) {
 		say(w, "auth="+r.Header.Get("Authorization")+" cookie="+r.Header.Get("Cookie"))
+	})
+	mux.HandleFunc("/five", func(w http.ResponseWriter, _ *http.Request) { // they are answered once all have come
+		five.Done()
+		five.Wait()
+		_, _ = io.WriteString(w, "five")
 	})
 	mux.HandleFunc("/stall", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	mux.HandleFunc("/close", func(w http.ResponseWriter, _ *http.Request) {
@@ -175,7 +183,7 @@ func TestHTTPConnections(t *testing.T) {
 			s := newSite(t, secured)
 			b := newBench(t, backend, toLoopback)
 			b.write("read/ca.pem", contentOf(t, ca.File))
-			get := strings.ReplaceAll(`local function get() return fwx.http.get("URL/hello", OPT) end `, "URL", s.URL)
+			get := strings.ReplaceAll(`local function get(path) return fwx.http.get("URL" .. (path or "/hello"), OPT) end `, "URL", s.URL)
 			get = strings.ReplaceAll(get, "OPT", map[bool]string{true: "nil", false: `{ca = "read/ca.pem"}`}[secured == nil])
 			expect := func(source, want string, opened int) {
 				t.Helper()
@@ -193,7 +201,7 @@ func TestHTTPConnections(t *testing.T) {
 				return n
 			}
 			expect(`for i = 1, 20 do assert(get()) end return assert(get()).body`, "hello", 1)
-			expect(`local n = 0 for i = 1, 5 do fwx.after(0, function() assert(get()) n = n + 1 end) end while n < 5 do fwx.sleep(0.001) end return n`, "5", 5)
+			expect(`local n = 0 for i = 1, 5 do fwx.after(0, function() assert(get("/five")) n = n + 1 end) end while n < 5 do fwx.sleep(0.001) end return n`, "5", 5)
 			expect(`return assert(get()).body`, "hello", 5)
 			if n := idle(); n != 5 {
 				t.Errorf("%d connections are kept", n)
