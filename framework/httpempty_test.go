@@ -136,6 +136,7 @@ func TestHTTPFilterEndsInTurn(t *testing.T) {
 					c := g.dial(t)
 					_, body := ask(t, c, text)
 					check(t, c.Close())
+					g.stop(t) // what the filters were told can be read now
 					want := []string{"1:", "2:1", "2:", "3:12", "3:"}
 					if strings.HasPrefix(text, "POST") && limit > 0 {
 						want = []string{"1:abc", "1:", "2:abc1", "2:", "3:abc12", "3:"}
@@ -146,7 +147,6 @@ func TestHTTPFilterEndsInTurn(t *testing.T) {
 					if body != content || !slices.Equal(told, want) {
 						t.Errorf("%s, %q, limit %d, held %v: %q, told %q, want %q", backend, text[:4], limit, held, body, told, want)
 					}
-					g.stop(t)
 				}
 			}
 		}

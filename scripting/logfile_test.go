@@ -74,11 +74,11 @@ const handleScript = `local log
 // TestRotation renames a log again and again while connections on all workers append to it.
 // The name is followed, at once when SIGHUP asks for it; no record is lost or torn.
 func TestRotation(t *testing.T) {
-	const (
-		clients = 4
-		records = 200
-		turns   = 8
-	)
+	const clients = 4
+	records, turns := 200, 8
+	if testing.Short() {
+		records, turns = 50, 2
+	}
 	for name, script := range map[string]string{"append": logScript, "handle": handleScript} {
 		for _, backend := range backends {
 			for _, hangUp := range []bool{true, false} {
