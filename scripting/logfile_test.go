@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,7 +84,11 @@ func TestRotation(t *testing.T) {
 		for _, backend := range backends {
 			for _, hangUp := range []bool{true, false} {
 				t.Run(fmt.Sprintf("%s/%s/hangup=%t", name, backend, hangUp), func(t *testing.T) {
-					g := newGatewayOf(t, 2, backend, script).start()
+					workers := 2
+					if name == "handle" && runtime.GOOS == "windows" {
+						workers = 1 // Wine appends at the size that it has asked for before: two handles can write at one place
+					}
+					g := newGatewayOf(t, workers, backend, script).start()
 					var writers sync.WaitGroup
 					for i := range clients {
 						writers.Go(func() {

@@ -31,10 +31,10 @@ func (c *choices) below(n int) int {
 type kind int
 
 const (
-	float kind = iota // any, also NaN
-	small             // a whole number near 0
-	table             // of numbers
-	fn                // that takes numbers and gives one
+	anyNumber kind = iota // any, also NaN
+	small                 // a whole number near 0
+	table                 // of numbers
+	fn                    // that takes numbers and gives one
 	whatever
 	kinds
 )
@@ -64,7 +64,7 @@ const programStart = `local out, fuel = {}, 150
 local function show(v)
   if v ~= v then return "nan" end
   if type(v) == "number" then return v == 0 and "0" or string.format("%.14g", v) end
-  if type(v) == "string" then return string.format("%q", (v:gsub("0x%x%x%x+", "address"):gsub("%-nan", "nan"))) end
+  if type(v) == "string" then return string.format("%q", (v:gsub("0x%x%x%x+", "address"):gsub("%-nan", "nan"):gsub("%-0$", "0"))) end
   if type(v) == "table" then return "table" end
   if type(v) == "function" then return "function" end
   return tostring(v)
@@ -173,7 +173,7 @@ func (w *writer) of(k kind) (string, bool) {
 
 func (w *writer) fresh(k kind) string {
 	w.names++
-	prefix := map[kind]string{float: "n", small: "i", table: "t", fn: "f", whatever: "v"}[k]
+	prefix := map[kind]string{anyNumber: "n", small: "i", table: "t", fn: "f", whatever: "v"}[k]
 	name := fmt.Sprint(prefix, w.names)
 	if w.c.below(8) == 1 { // one that is known already
 		if known, ok := w.of(k); ok {
@@ -204,7 +204,7 @@ func (w *writer) several() string {
 		return "..."
 	}
 	if f, ok := w.of(fn); ok {
-		return fmt.Sprintf("%s(%s)", f, w.expr(float, 1))
+		return fmt.Sprintf("%s(%s)", f, w.expr(anyNumber, 1))
 	}
 	return "unpack({1, nil, 3}, 1, 3)"
 }
@@ -243,7 +243,7 @@ func (w *writer) target(k kind) string {
 			return "global"
 		}
 	case 2:
-		if t, ok := w.of(table); ok && (k == float || k == small) {
+		if t, ok := w.of(table); ok && (k == anyNumber || k == small) {
 			return t + w.pick("[1]", "[tick(1)]")
 		}
 	case 3:
@@ -287,7 +287,7 @@ func (w *writer) assignSeveral() {
 
 func (w *writer) store() {
 	if t, ok := w.of(table); ok {
-		w.line("do local N = %s; %s[#%s + 1] = N end", w.expr(float, 2), t, t) // without a hole, whatever the value does to the table
+		w.line("do local N = %s; %s[#%s + 1] = N end", w.expr(anyNumber, 2), t, t) // without a hole, whatever the value does to the table
 		return
 	}
 	w.declare()
@@ -303,11 +303,11 @@ func (w *writer) closure() string {
 	w.functions++
 	defer func() { w.functions-- }()
 	inner := &writer{c: w.c, gotos: w.gotos, indent: w.indent + 1, scope: append([]variable{}, w.scope...), names: w.names, depth: 5, functions: 1}
-	inner.scope = append(inner.scope, variable{"p", float})
+	inner.scope = append(inner.scope, variable{"p", anyNumber})
 	inner.block(w.c.below(3))
 	w.names = inner.names
 	return fmt.Sprintf("function(p)\n%sp = num(p) tick()\n%s%sreturn %s\n%send", strings.Repeat("  ", w.indent+1),
-		inner.text.String(), strings.Repeat("  ", w.indent+1), inner.expr(float, 2), strings.Repeat("  ", w.indent))
+		inner.text.String(), strings.Repeat("  ", w.indent+1), inner.expr(anyNumber, 2), strings.Repeat("  ", w.indent))
 }
 
 func (w *writer) conditional() {
@@ -431,10 +431,10 @@ func (w *writer) function() {
 		}
 		if strings.Contains(parameters, "a") {
 			w.line("local na = num(a)")
-			w.scope = append(w.scope, variable{"na", float})
+			w.scope = append(w.scope, variable{"na", anyNumber})
 		}
 		w.body()
-		w.line("return %s", w.pick(w.expr(float, 2), "num("+w.expr(whatever, 2)+"), "+w.expr(float, 2), "num("+w.several()+")"))
+		w.line("return %s", w.pick(w.expr(anyNumber, 2), "num("+w.expr(whatever, 2)+"), "+w.expr(anyNumber, 2), "num("+w.several()+")"))
 	})
 	w.line("end")
 	w.scope = append(w.scope[:known], variable{name, fn})
@@ -461,7 +461,7 @@ func (w *writer) leave() {
 	case w.loops > 0 && w.continues == 0:
 		w.line("if %s then break end", w.expr(whatever, 2))
 	case w.c.below(3) == 1:
-		w.line("do return %s end", w.expr(float, 1))
+		w.line("do return %s end", w.expr(anyNumber, 1))
 	default:
 		w.log()
 	}
@@ -485,7 +485,7 @@ func (w *writer) expr(k kind, depth int) string {
 		return w.leaf(k)
 	}
 	switch k {
-	case float:
+	case anyNumber:
 		return w.number(depth)
 	case small:
 		return w.small(depth)
@@ -505,7 +505,7 @@ func (w *writer) leaf(k kind) string {
 		}
 	}
 	switch k {
-	case float:
+	case anyNumber:
 		return w.pick("1", "0", "2", "-1", "0.5", "-2.5", "3", "1e15", "2^53", "-2^31", "1e308", "(1/0)", "(0/0)", "0x10", "07", "100", ".25", "3.", "1E2")
 	case small:
 		return w.pick("1", "0", "2", "3", "-1", "-3", "5")
@@ -519,7 +519,7 @@ func (w *writer) leaf(k kind) string {
 }
 
 func (w *writer) number(depth int) string {
-	a := func() string { return w.expr(float, depth-1) }
+	a := func() string { return w.expr(anyNumber, depth-1) }
 	switch w.c.below(13) {
 	case 1:
 		return fmt.Sprintf("(%s %s)", a(), w.operation(depth))
@@ -544,7 +544,7 @@ func (w *writer) number(depth int) string {
 	case 11:
 		return fmt.Sprintf("num(%s or %s)", w.expr(whatever, depth-1), a())
 	}
-	return w.leaf(float)
+	return w.leaf(anyNumber)
 }
 
 // operation is an operator and its right operand. Nothing is divided by 0, which may be -0 in Lua.
@@ -552,7 +552,7 @@ func (w *writer) operation(depth int) string {
 	if w.c.below(4) == 1 {
 		return w.pick("/ 2", "/ -4", "/ '2'", "/ (1/0)", "/ 0.1")
 	}
-	return w.pick("+ ", "- ", "* ") + w.expr(float, depth-1)
+	return w.pick("+ ", "- ", "* ") + w.expr(anyNumber, depth-1)
 }
 
 func (w *writer) small(depth int) string {
@@ -594,12 +594,12 @@ func (w *writer) fields(depth int) string {
 		case 2:
 			fields = append(fields, "y = "+w.several())
 		default:
-			fields = append(fields, w.expr(float, depth-1))
+			fields = append(fields, w.expr(anyNumber, depth-1))
 		}
 	}
 	if w.c.below(3) == 1 {
 		if f, ok := w.of(fn); ok {
-			fields = append(fields, fmt.Sprintf("%s(%s)", f, w.leaf(float)))
+			fields = append(fields, fmt.Sprintf("%s(%s)", f, w.leaf(anyNumber)))
 		}
 	}
 	return strings.Join(fields, ", ")
@@ -617,13 +617,13 @@ func (w *writer) whatever(depth int) string {
 	case 4:
 		return fmt.Sprintf("%s %s %s", w.leaf(whatever), w.pick("==", "~="), w.leaf(whatever))
 	case 5:
-		return fmt.Sprintf("(%s %s %s)", w.expr(float, depth-1), w.pick("<", "<=", ">", ">=", "==", "~="), w.expr(float, depth-1))
+		return fmt.Sprintf("(%s %s %s)", w.expr(anyNumber, depth-1), w.pick("<", "<=", ">", ">=", "==", "~="), w.expr(anyNumber, depth-1))
 	case 6:
 		return fmt.Sprintf("tick(%s)", a())
 	case 7:
-		return w.expr(float, depth-1)
+		return w.expr(anyNumber, depth-1)
 	case 8:
-		return fmt.Sprintf("('s' .. %s .. %s)", w.leaf(small), w.pick("'e'", "1", "0.1", "-1", "2^53", "1e100", w.leaf(float)))
+		return fmt.Sprintf("('s' .. %s .. %s)", w.leaf(small), w.pick("'e'", "1", "0.1", "-1", "2^53", "1e100", w.leaf(anyNumber)))
 	case 9:
 		return fmt.Sprintf("(object(1) %s %s)", w.pick("+", "-", "*", "/", "%", "^", ".."), w.pick("object(4)", "1", "'x'", w.leaf(small)))
 	case 10:
