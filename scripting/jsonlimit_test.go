@@ -53,7 +53,7 @@ func TestJSONLimits(t *testing.T) {
 	}
 	t.Run("a result of any size", func(t *testing.T) {
 		b := newBench(t, anyBackend, func(s *Settings) { s.Budget = 1 << 40 })
-		b.wants(snippet{"", shareTwice + `return select(2, fwx.json.encode(t))`, "json.encode: the result is too large"})
+		b.wants(snippet{"", `local t = ("x"):rep(1e6) for i = 1, 7 do t = {t, t} end return select(2, fwx.json.encode(t))`, "json.encode: the result is too large"})
 	})
 }
 
