@@ -136,6 +136,9 @@ func TestRotation(t *testing.T) {
 
 // TestLogRemoved removes a log, and then its directory.
 func TestLogRemoved(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Wine keeps the name of a removed file that is open, and a directory with one cannot be moved")
+	}
 	for _, backend := range backends {
 		t.Run(backend, func(t *testing.T) {
 			g := newGateway(t, backend, strings.ReplaceAll(logScript, "var/log", "var/logs/log"), func(s *Settings) {
