@@ -35,7 +35,7 @@ type host struct {
 	Name    string
 	Setup   Setup
 	Backend string // of fwx's completion port
-	Workers int    // of fwx; 0: as many as the threads of others
+	Workers int    // how many workers fwx has; 0: as many as the other proxies have threads
 	Filter  string // "", "go" or "lua", or with protocol "http": "http", "http-lua", "hostile"; "tls": none, and TLS is terminated
 }
 
