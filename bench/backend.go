@@ -31,7 +31,7 @@ var (
 	headEnd    = []byte("\r\n\r\n")
 	smallText  = bytes.Repeat([]byte("The quick brown fox jumps over the lazy dog. It did so again.  "), 4)
 	smallReply = append([]byte(replyHead(int64(len(smallText)))), smallText...)
-	block      = bytes.Repeat([]byte("0123456789abcdef"), blockSize/16)
+	block      = bytes.Repeat(smallText, blockSize/len(smallText)+1)[:blockSize]
 	blocks     = sync.Pool{New: func() any { return new([blockSize]byte) }}
 )
 

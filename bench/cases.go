@@ -27,7 +27,9 @@ func allCases(b *bench) []Case {
 	for _, script := range []string{look, rewrite, logging} {
 		cases = append(cases, b.script(script))
 	}
-	cases = append(cases, b.http(), b.httpLua(), b.neighbours(), b.hostile())
+	cases = append(cases, b.http(), b.httpLua())
+	cases = append(cases, b.works()...)
+	cases = append(cases, b.neighbours(), b.hostile())
 	for _, n := range []int{1, 10, 50} {
 		cases = append(cases, b.chain(n))
 	}

@@ -36,6 +36,7 @@ type Setup struct {
 	Dir         string // a folder of its own
 	Connections int    // at a time, that it must be able to take
 	Script      string // what its Lua does, if it has one: a name such as "look"
+	Work        string // what the script "work" does: a name such as "compute"
 	Certificate string // the file of a certificate and its key, to terminate TLS with
 	Chain       int    // how many data filters in Go fwx has, one behind the other
 }
@@ -43,6 +44,9 @@ type Setup struct {
 // Most is how many connections a configuration allows: a few more than there are, for
 // those that begin before others have ended.
 func (s Setup) Most() int { return s.Connections + s.Connections/10 + 64 }
+
+// SeesAnswers reports whether the script is entered for the bodies of answers.
+func (s Setup) SeesAnswers() bool { return s.Script != header && s.Work == "" }
 
 // Descriptors is how many files a process may need for them.
 func (s Setup) Descriptors() int { return 2*s.Most() + 64 }
@@ -58,11 +62,14 @@ const (
 
 // The Lua scripts. Each contender has its own form of each.
 const (
-	look    = "look"    // searches what passes for a text that is not there
-	rewrite = "rewrite" // replaces a word in answers
-	logging = "log"     // writes a line for each request to a file
-	waiting = "wait"    // reads a file, for requests that ask for it
-	header  = "header"  // reads a header of each request and adds one
+	look    = "look"     // searches what passes for a text that is not there
+	rewrite = "rewrite"  // replaces a word in answers
+	logging = "log"      // writes a line for each request to a file
+	waiting = "wait"     // reads a file, for requests that ask for it
+	header  = "header"   // reads a header of each request and adds one
+	body    = "body"     // replaces a word in the bodies of answers
+	work    = "work"     // does the work of the setup for each request
+	workOwn = "work-own" // the same by what fwx has of its own
 )
 
 // hostileFilter is the script that attacks aim at, which only fwx has.
@@ -187,6 +194,14 @@ func configure(name string, s Setup) (string, error) {
 		"threads": func() int { return threads },
 		"text":    func() string { return string(smallText) },
 		"file":    func(name string) (string, error) { return configure(name, s) },
+		"work": func() (string, error) { // writes what a script does, and is the name of its module
+			name := "work-" + s.Work
+			_, err := configure("json.lua", s)
+			if err == nil {
+				_, err = configure(name+".lua", s)
+			}
+			return name, err
+		},
 		"script": func(kind string) (string, error) { // writes it, and is its path
 			return configure(scriptFile(kind, s.Script), s)
 		},

@@ -42,10 +42,8 @@ type host struct {
 // script is the name of the script that the host runs; empty if it runs none.
 func (h host) script() string {
 	switch h.Filter {
-	case "lua":
+	case "lua", "http-lua":
 		return scriptFile("fwx", h.Setup.Script)
-	case "http-lua":
-		return scriptFile("fwx", header)
 	case hostileFilter:
 		return scriptFile("fwx", hostileFilter)
 	}

@@ -131,10 +131,13 @@ func (p *peer) answer() error {
 	switch {
 	case response.StatusCode != http.StatusOK:
 		return errors.New(response.Status)
-	case response.ContentLength < 0:
+	case response.ContentLength >= 0:
+		return p.discard(response.ContentLength)
+	case response.Close:
 		return errors.New("the answer has no length")
 	}
-	return p.discard(response.ContentLength)
+	_, err = io.Copy(io.Discard, response.Body) // in chunks, as what a script writes anew may be
+	return err
 }
 
 // discard reads over the body of an answer.

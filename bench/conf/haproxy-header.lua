@@ -1,4 +1,4 @@
 -- Reads one header of each request and adds one.
-core.register_action("header", { "http-req" }, function(txn)
+core.register_action("bench", { "http-req" }, function(txn)
   txn.http:req_add_header("X-Seen", txn.sf:req_fhdr("host"))
 end)
