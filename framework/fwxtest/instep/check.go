@@ -40,6 +40,11 @@ func (g *rig) checkResponses(c *client) {
 		g.fail("the connection does not end")
 		return
 	}
+	s := &stream{Response: true, Text: []byte(text), Over: !c.reset}
+	for _, q := range g.requests[c.first : c.first+c.count] {
+		s.Methods = append(s.Methods, q.method)
+	}
+	g.streams = append(g.streams, s)
 	got := 0
 	for ; text != ""; got++ {
 		if got == c.count {
@@ -47,7 +52,7 @@ func (g *rig) checkResponses(c *client) {
 			return
 		}
 		q := g.requests[c.first+got]
-		m, used, err := readFinal(text, q, c.over && !c.reset)
+		m, used, err := s.readFinal(text, q)
 		switch {
 		case errors.Is(err, errIncomplete):
 			incomplete = true
@@ -71,11 +76,15 @@ func (g *rig) checkResponses(c *client) {
 	}
 }
 
-// readFinal reads the response to a request, with the interim ones before it.
-func readFinal(text string, q request, ended bool) (m message, used int, err error) {
+// readFinal reads the response to a request at the beginning of what is left of the
+// stream, with the interim ones before it.
+func (s *stream) readFinal(text string, q request) (m message, used int, err error) {
 	for {
-		m, n, err := readResponse(text[used:], q.method, ended)
+		m, n, err := readResponse(text[used:], q.method, s.Over)
 		used += n
+		if err == nil || errors.Is(err, errIncomplete) && m.status != 0 {
+			s.add(m, s.end()+n, err == nil)
+		}
 		if err != nil || m.status >= 200 {
 			return m, used, err
 		}

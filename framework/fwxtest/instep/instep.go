@@ -45,8 +45,9 @@ func Run(t *testing.T, runs int, registry *framework.Registry, filters Filters) 
 		first, _ = strconv.ParseUint(text, 10, 64)
 		last = first
 	}
+	llhttp := newReader(t)
 	for seed := first; seed <= last && !t.Failed(); seed++ {
-		run(t, seed, registry, filters)
+		run(t, seed, llhttp, registry, filters)
 	}
 }
 
@@ -71,21 +72,23 @@ type rig struct {
 	r       *rand.Rand
 	rec     *Record
 	log     logged
+	llhttp  *reader // nil: there is none
 	fake    *fake.Machine
 	fw      *framework.Firewall
 	servers []*server
 
 	requests []request // all, by their number
 	answers  map[int][]*answer
+	streams  []*stream // that clients and servers have had
 	trace    strings.Builder
 }
 
-func run(t *testing.T, seed uint64, registry *framework.Registry, filters Filters) {
+func run(t *testing.T, seed uint64, llhttp *reader, registry *framework.Registry, filters Filters) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	g := &rig{
-		t: t, ctx: ctx, seed: seed, r: rand.New(rand.NewPCG(seed, 0)), fake: fake.New(), //nolint:gosec // it is to be repeated
+		t: t, ctx: ctx, seed: seed, r: rand.New(rand.NewPCG(seed, 0)), llhttp: llhttp, fake: fake.New(), //nolint:gosec // it is to be repeated
 		rec: &Record{seen: make(map[string]*exchange)}, answers: make(map[int][]*answer),
 	}
 	defer func() {
@@ -151,6 +154,17 @@ func (g *rig) end() {
 	g.wait(func() error { return g.fw.Shutdown(ended) })
 	if n := g.fw.Port().Panics(); n > 0 {
 		g.t.Errorf("seed %d: %d handlers panicked", g.seed, n)
+	}
+	for _, s := range g.servers {
+		for _, c := range s.conns {
+			g.streams = append(g.streams, c.had())
+		}
+	}
+	if g.llhttp == nil || g.t.Failed() {
+		return
+	}
+	if err := g.llhttp.check(g.streams); err != nil {
+		g.fail("%v", err)
 	}
 }
 

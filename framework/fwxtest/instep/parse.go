@@ -12,12 +12,13 @@ import (
 
 // message is a request or a response as its receiver reads it.
 type message struct {
-	method string // of a request
-	status int    // of a response
-	header http.Header
-	body   string
-	close  bool // the connection ends behind it
-	until  bool // its body ends with the connection
+	method  string // of a request
+	status  int    // of a response
+	header  http.Header
+	trailer http.Header // once it is complete
+	body    string
+	close   bool // the connection ends behind it
+	until   bool // its body ends with the connection
 }
 
 // errIncomplete is returned for a message of which more is to come.
@@ -78,7 +79,9 @@ func readRequest(text string) (m message, used int, err error) {
 		return m, 0, err
 	}
 	m = message{method: q.Method, header: q.Header, close: q.Close}
-	m.body, err = readAll(q.Body)
+	if m.body, err = readAll(q.Body); err == nil {
+		m.trailer = q.Trailer
+	}
 	return m, len(text) - r.Buffered() - all.Len(), err
 }
 
@@ -102,7 +105,9 @@ func readResponse(text, method string, ended bool) (m message, used int, err err
 	}
 	bodiless := method == "HEAD" || m.status < 200 || m.status == 204 || m.status == 304
 	m.until = !bodiless && count["content-length"]+count["transfer-encoding"] == 0
-	m.body, err = readAll(p.Body)
+	if m.body, err = readAll(p.Body); err == nil {
+		m.trailer = p.Trailer
+	}
 	if m.until && !ended {
 		err = errIncomplete
 	}

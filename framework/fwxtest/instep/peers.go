@@ -56,7 +56,7 @@ type server struct {
 type serverConn struct {
 	peer
 
-	used    int // of text, by requests that are complete
+	stream  stream // without the text
 	answer  *answer
 	n       int // of the request that is answered
 	started bool
@@ -102,10 +102,10 @@ func (s *server) serve(c *serverConn) (busy bool) {
 	if !busy && c.answer == nil {
 		return false
 	}
-	m, used, err := readRequest(c.text.String()[c.used:])
+	m, used, err := readRequest(c.text.String()[c.stream.end():])
 	switch {
 	case err != nil && err != errIncomplete: //nolint:errorlint // it is that one
-		s.rig.fail("the server has had %q: %v", c.text.String()[c.used:], err)
+		s.rig.fail("the server has had %q: %v", c.text.String()[c.stream.end():], err)
 		c.closed = true
 		c.Reset()
 		return true
@@ -123,11 +123,21 @@ func (s *server) serve(c *serverConn) (busy bool) {
 	}
 	if err == nil {
 		s.rig.checkRequest(c.n, m)
-		c.used += used
+		c.stream.add(m, c.stream.end()+used, true)
 		if !c.answer.close {
 			c.answer, c.started = nil, false
 		}
 		return true
 	}
 	return busy
+}
+
+// had returns the stream that a connection has had.
+func (c *serverConn) had() *stream {
+	s := &c.stream
+	s.Text = []byte(c.text.String())
+	if m, _, err := readRequest(c.text.String()[c.stream.end():]); m.method != "" {
+		s.add(m, 0, err == nil)
+	}
+	return s
 }
