@@ -2,7 +2,9 @@ package instep
 
 import (
 	"errors"
+	"net/http"
 	"strconv"
+	"strings"
 )
 
 // checkRequest looks at a request that a server has had all of.
@@ -68,6 +70,11 @@ func (g *rig) checkResponses(c *client) {
 			break
 		}
 		last, text = m, text[used:]
+		if m.status == http.StatusSwitchingProtocols {
+			s.Text = s.Text[:s.end()]
+			g.checkTunnel(c, q, text)
+			return
+		}
 	}
 	switch {
 	case c.reset || incomplete:
@@ -85,12 +92,35 @@ func (s *stream) readFinal(text string, q request) (m message, used int, err err
 		if err == nil || errors.Is(err, errIncomplete) && m.status != 0 {
 			s.add(m, s.end()+n, err == nil)
 		}
-		if err != nil || m.status >= 200 {
+		if err != nil || m.status >= 200 || m.status == http.StatusSwitchingProtocols {
 			return m, used, err
 		}
 		if q.minor == 0 {
 			return m, used, errors.New("an interim response for a client of HTTP/1.0")
 		}
+	}
+}
+
+// checkSwitched looks at what a server has had after its switch.
+func (g *rig) checkSwitched(c *serverConn, text string) {
+	g.t.Helper()
+	if q := g.requests[c.n]; text != q.tunnel && (q.spoken && !c.answer.close || !strings.HasPrefix(q.tunnel, text)) {
+		g.fail("after the switch the server has had %.200q (%d), not %.200q (%d)", text, len(text), q.tunnel, len(q.tunnel))
+	}
+}
+
+// checkTunnel looks at what a client has had after the switch that it has asked for.
+func (g *rig) checkTunnel(c *client, q request, text string) {
+	g.t.Helper()
+	a := &answer{}
+	if answers := g.answers[q.n]; len(answers) > 0 {
+		a = answers[len(answers)-1]
+	}
+	switch {
+	case q.tunnel == "" || a.tunnel == "":
+		g.fail("the protocol is switched for request %d, for which it was not to be", q.n)
+	case text != a.tunnel && (!c.reset && !a.reset || !strings.HasPrefix(a.tunnel, text)):
+		g.fail("after the switch the client has had %.200q (%d), not %.200q (%d)", text, len(text), a.tunnel, len(a.tunnel))
 	}
 }
 

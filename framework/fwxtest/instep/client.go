@@ -10,8 +10,8 @@ import (
 type client struct {
 	peer
 
-	first, count int // of the requests
-	left         bool
+	first, count int  // of the requests
+	silent, left bool // it sends nothing more; it is gone
 }
 
 // fail reports what went wrong.
@@ -25,8 +25,11 @@ func (g *rig) connection() {
 	g.t.Helper()
 	c := &client{first: len(g.requests), count: 1 + g.r.IntN(4)}
 	var text strings.Builder
-	for range c.count {
+	for i := range c.count {
 		q := newRequest(g.r, len(g.requests))
+		if i == c.count-1 && chance(g.r, 15) {
+			q = newUpgrade(g.r, len(g.requests))
+		}
 		g.requests = append(g.requests, q)
 		text.WriteString(q.text)
 	}
@@ -49,12 +52,14 @@ func (g *rig) connection() {
 	}
 	g.note("--- a client asks %.500q, truncated %v", c.out, truncated)
 	g.speak(c)
-	if truncated {
+	g.speakOn(c)
+	if truncated || chance(g.r, 8) {
 		g.leave(c)
 	}
 	for end := g.fake.Elapsed() + time.Hour; !c.over && !c.left && g.fake.Elapsed() < end; {
 		g.pass(10 * time.Second)
 		c.receive()
+		g.speakOn(c)
 	}
 	if !c.left {
 		g.note("the client has had %.1000q, over %v, reset %v", c.text.String(), c.over, c.reset)
@@ -97,14 +102,26 @@ func (g *rig) speak(c *client) {
 	c.receive()
 }
 
-// leave ends what the client of a request that is cut off sends, or not.
+// speakOn sends what the client has to say once the protocol is switched, of which nothing
+// that it is answered otherwise looks like.
+func (g *rig) speakOn(c *client) {
+	g.t.Helper()
+	if q := &g.requests[len(g.requests)-1]; !q.spoken && !c.silent && strings.Contains(c.text.String(), "HTTP/1.1 101 ") {
+		q.spoken, c.out = true, q.tunnel
+		g.speak(c)
+	}
+}
+
+// leave ends what the client sends, or all of the connection, or neither.
 func (g *rig) leave(c *client) {
 	g.t.Helper()
 	switch g.r.IntN(3) {
 	case 0:
+		c.silent = true
 		_ = c.CloseSend() // it may be over
 	case 1:
 		c.left = true
+		g.requests[len(g.requests)-1].spoken = false // what is on its way may be lost
 		c.Reset()
 	}
 	g.settle()

@@ -3,7 +3,8 @@
 // ends, whatever filters do to it.
 //
 // [Run] plays both sides on a machine in memory, with random requests and answers that
-// are cut anywhere, and reads what each side is sent with the reader of net/http, which
-// shares nothing with the gateway's, and with a strict look at the heads. Everything
+// are cut anywhere, upgrades included. What each side is sent is read three times, by
+// readers that share nothing with the gateway's: by that of net/http, by a strict look at
+// the heads, and by llhttp, the parser of node. They have to agree to the byte. Everything
 // that is random follows from a seed, which a failure tells.
 package instep

@@ -157,7 +157,7 @@ func (g *rig) end() {
 	}
 	for _, s := range g.servers {
 		for _, c := range s.conns {
-			g.streams = append(g.streams, c.had())
+			g.streams = append(g.streams, g.had(c))
 		}
 	}
 	if g.llhttp == nil || g.t.Failed() {

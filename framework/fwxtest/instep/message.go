@@ -14,7 +14,9 @@ type request struct {
 	method string
 	minor  int
 	body   string
-	close  bool // the client wants no answer but this
+	close  bool   // the client wants no answer but this
+	tunnel string // what the client sends once the protocol is switched; empty: it does not ask for that
+	spoken bool   // it has been sent, and nothing has ended the connection before
 	text   string
 	whole  bool // all of it is sent
 }
@@ -27,6 +29,7 @@ type answer struct {
 	whole     bool   // that is all of the answer
 	close     bool   // it ends the connection then
 	reset     bool   // in a rude way
+	tunnel    string // what it sends once it has switched protocols; empty: it does not
 	bodiless  bool   // to the request that it has got
 	statusHas bool   // a body, by its status
 }
@@ -110,6 +113,27 @@ func newRequest(r *rand.Rand, n int) request {
 	}
 	q.text = fmt.Sprintf("%s %s HTTP/1.%d\r\nHost: a\r\nN: %d\r\nX-One: 1\r\n%s\r\n%s", q.method, target, q.minor, n, fields, body)
 	return q
+}
+
+// newUpgrade returns a request for a WebSocket. Its frames are any bytes: no filter looks
+// at them.
+func newUpgrade(r *rand.Rand, n int) request {
+	q := request{n: n, method: "GET", minor: 1, whole: true}
+	text, _ := content(r)
+	q.tunnel = "up " + text
+	q.text = fmt.Sprintf("GET /socket HTTP/1.1\r\nHost: a\r\nN: %d\r\nX-One: 1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", n)
+	return q
+}
+
+// newSwitch returns an answer that agrees to a WebSocket.
+func newSwitch(r *rand.Rand, n string) *answer {
+	text, _ := content(r)
+	return &answer{
+		whole: true, bodiless: true, close: chance(r, 50), reset: chance(r, 20), tunnel: "down " + text,
+		text: "HTTP/1.1 101 Switching Protocols\r\nN: " + n + "\r\nConnection: upgrade\r\nUpgrade: websocket\r\n" +
+			"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+	}
 }
 
 // newAnswer returns a random answer to a request, given the method that the server has got.

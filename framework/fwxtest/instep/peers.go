@@ -99,6 +99,9 @@ func (s *server) serve(c *serverConn) (busy bool) {
 			return true
 		}
 	}
+	if c.switched() {
+		return busy // what comes is not HTTP
+	}
 	if !busy && c.answer == nil {
 		return false
 	}
@@ -114,17 +117,19 @@ func (s *server) serve(c *serverConn) (busy bool) {
 	}
 	if c.answer == nil {
 		c.n, _ = strconv.Atoi(m.header.Get("N")) // the client has given one
-		c.answer = newAnswer(s.rig.r, m.header.Get("N"), m.method)
+		if c.answer = newAnswer(s.rig.r, m.header.Get("N"), m.method); m.header.Get("Upgrade") != "" && chance(s.rig.r, 60) {
+			c.answer = newSwitch(s.rig.r, m.header.Get("N"))
+		}
 		s.rig.answers[c.n] = append(s.rig.answers[c.n], c.answer)
 	}
 	if !c.started && (err == nil || c.answer.early) {
-		c.started, busy, c.out = true, true, c.answer.text
+		c.started, busy, c.out = true, true, c.answer.text+c.answer.tunnel
 		s.rig.note("server %s answers %d (%s): %.300q, whole %v, close %v", s.address, c.n, m.method, c.out, c.answer.whole, c.answer.close)
 	}
 	if err == nil {
 		s.rig.checkRequest(c.n, m)
 		c.stream.add(m, c.stream.end()+used, true)
-		if !c.answer.close {
+		if !c.answer.close && c.answer.tunnel == "" {
 			c.answer, c.started = nil, false
 		}
 		return true
@@ -132,11 +137,19 @@ func (s *server) serve(c *serverConn) (busy bool) {
 	return busy
 }
 
+// switched reports whether the server has switched protocols.
+func (c *serverConn) switched() bool { return c.started && c.answer != nil && c.answer.tunnel != "" }
+
 // had returns the stream that a connection has had.
-func (c *serverConn) had() *stream {
-	s := &c.stream
-	s.Text = []byte(c.text.String())
-	if m, _, err := readRequest(c.text.String()[c.stream.end():]); m.method != "" {
+func (g *rig) had(c *serverConn) *stream {
+	g.t.Helper()
+	s, text := &c.stream, c.text.String()
+	if c.switched() {
+		g.checkSwitched(c, text[s.end():])
+		text = text[:s.end()]
+	}
+	s.Text = []byte(text)
+	if m, _, err := readRequest(text[s.end():]); m.method != "" {
 		s.add(m, 0, err == nil)
 	}
 	return s
