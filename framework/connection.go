@@ -338,7 +338,7 @@ func (c *Connection) waitsForFilter() bool {
 			return true
 		}
 	}
-	h := c.httpConn()
+	h := c.clientConn()
 	return c.event.held || h != nil && h.x != nil && (h.x.up.held || h.x.down.held)
 }
 

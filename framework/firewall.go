@@ -200,7 +200,7 @@ func (fw *Firewall) Shutdown(ctx context.Context) error {
 	fw.leaveIdle() //nolint:contextcheck // what it ends has none
 	fw.drain(ctx)
 	for _, u := range current.upstreams {
-		u.servers.Retire()
+		u.balancer.Retire()
 	}
 
 	ctx = context.WithoutCancel(ctx)
@@ -217,7 +217,7 @@ func (fw *Firewall) leaveIdle() {
 	for i, w := range fw.port.Workers() {
 		_ = w.Post(func() { // the port is open
 			for c := range fw.live[i].connections {
-				if h := c.httpConn(); h != nil && !c.Ended() {
+				if h := c.clientConn(); h != nil && !c.Ended() {
 					h.leave()
 				}
 			}

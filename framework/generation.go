@@ -218,7 +218,7 @@ func (g *generation) begin() {
 	}
 	fw := g.fw
 	fw.limit.Store(g.config.Service.limit())
-	g.beginServers()
+	g.beginBalancers()
 	before := fw.current.Swap(g)
 	for _, l := range g.listeners {
 		if l.carried(g) {

@@ -32,7 +32,7 @@ type Exchange struct {
 
 // progress is how far an exchange has come.
 type progress struct {
-	h       *httpConn
+	h       *clientConn
 	id      [16]byte
 	started time.Duration // the first byte of the request was received
 	over    bool
@@ -41,7 +41,7 @@ type progress struct {
 	committed    bool // the request's head has gone on, or never will: it stays as it is
 	route        *route
 	upstream     *upstream         // that the request goes to; nil: that is not known yet
-	server       *httpServer       // nil: there is none, or not any more
+	server       *serverConn       // nil: there is none, or not any more
 	target       serverKey         // the server that was chosen last, which connections are made to
 	place        *balance.Server   // has a place for the exchange at it; nil: none has
 	tried        []*balance.Server // in vain
@@ -58,7 +58,7 @@ type progress struct {
 	chunkedDown   bool       // the response's body is sent on in chunks
 	keepAlive     bool       // the client's connection goes on behind it
 	tunnel        bool       // the connection has been upgraded
-	socket        *webSocket // to one whose messages filters see; nil: not to one
+	websocket     *webSocket // to one whose messages filters see; nil: not to one
 
 	up, down           asking // the filters, in each direction
 	upWhole, downWhole whole
@@ -93,7 +93,7 @@ const (
 )
 
 // begin makes it ready for the next request of a connection.
-func (x *Exchange) begin(h *httpConn) {
+func (x *Exchange) begin(h *clientConn) {
 	x.request.Reset()
 	x.response.Reset()
 	x.responseBody.begin(http1.NoBody, 0, nil) // the gateway's own answers leave it so
@@ -230,7 +230,7 @@ func (x *Exchange) choose() bool {
 	if len(x.tried) >= maxAttempts {
 		return false
 	}
-	place, err := x.upstream.servers.Choose(x.key(), x.tried)
+	place, err := x.upstream.balancer.Choose(x.key(), x.tried)
 	if err != nil {
 		if len(x.tried) == 0 {
 			x.lastErr = err
@@ -275,7 +275,7 @@ func (x *Exchange) release() {
 
 // unused takes an idle connection to a server, but none to send a request again: it may
 // have ended, too.
-func (x *Exchange) unused() *httpServer {
+func (x *Exchange) unused() *serverConn {
 	if x.retries > 0 {
 		return nil
 	}
@@ -411,10 +411,10 @@ func (x *Exchange) endRequest() {
 func (x *Exchange) sent() {
 	switch {
 	case x.tunnel:
-		if x.socket != nil {
+		if x.websocket != nil {
 			x.claimMessages() // it is less than before
 		}
-		if (x.h.ended || x.socket.leaving()) && len(x.server.out) == 0 {
+		if (x.h.ended || x.websocket.leaving()) && len(x.server.out) == 0 {
 			x.endTunnel()
 		}
 	case x.up.held || x.down.held:
@@ -637,7 +637,7 @@ func (x *Exchange) identify(header *http1.Header) {
 }
 
 // tellForwarded tells the server of the client.
-func (h *httpConn) tellForwarded(r *http1.Request) {
+func (h *clientConn) tellForwarded(r *http1.Request) {
 	if *h.config.Via {
 		r.Add("Via", "1.1 fwx")
 	}
@@ -667,7 +667,7 @@ func (h *httpConn) tellForwarded(r *http1.Request) {
 }
 
 // describeClient makes what tellForwarded tells.
-func (h *httpConn) describeClient() {
+func (h *clientConn) describeClient() {
 	h.client, h.scheme = "unknown", "http"
 	if h.c.greeting != nil {
 		h.scheme = "https"

@@ -212,7 +212,7 @@ const pieceSize = 64 << 10
 const maxPieces = 16
 
 // piece returns memory for a piece of a file.
-func (w *httpWorker) piece() []byte {
+func (w *httpPool) piece() []byte {
 	if n := len(w.pieces); n > 0 {
 		p := w.pieces[n-1]
 		w.pieces = w.pieces[:n-1]
@@ -222,7 +222,7 @@ func (w *httpWorker) piece() []byte {
 }
 
 // giveBackPiece takes it back.
-func (w *httpWorker) giveBackPiece(p []byte) {
+func (w *httpPool) giveBackPiece(p []byte) {
 	if len(w.pieces) < maxPieces {
 		w.pieces = append(w.pieces, p)
 	}

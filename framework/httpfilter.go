@@ -371,7 +371,7 @@ func (x *Exchange) hold(a *asking) {
 	if a.stage.keepsChunk() {
 		x.h.chunkHeld = true
 	}
-	if !x.socket.leaving() {
+	if !x.websocket.leaving() {
 		x.h.await(waitFilter)
 	}
 }
@@ -402,7 +402,7 @@ func (x *Exchange) Resume(dir Direction, v Verdict) error {
 		return ErrTerminating
 	}
 	switch {
-	case x.socket.leaving():
+	case x.websocket.leaving():
 	case x.tunnel:
 		h.await(waitTunnel)
 	case x.requestState == requestBody:
@@ -672,7 +672,7 @@ func (x *Exchange) changesResponseBody() bool {
 }
 
 // appendHolds appends what filters keep of the exchange that the connection has.
-func (h *httpConn) appendHolds(holds []HoldInfo) []HoldInfo {
+func (h *clientConn) appendHolds(holds []HoldInfo) []HoldInfo {
 	if h.x == nil {
 		return holds
 	}

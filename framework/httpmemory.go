@@ -48,8 +48,8 @@ func (x *Exchange) claimMessages() bool {
 	if s := x.server; s != nil {
 		bytes += len(s.out) + len(s.flying)
 	}
-	for dir := range x.socket.flows {
-		r := x.socket.flows[dir].reader
+	for dir := range x.websocket.flows {
+		r := x.websocket.flows[dir].reader
 		if !x.asking(Direction(dir)).held {
 			r.Forget()
 		}

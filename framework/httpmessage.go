@@ -85,15 +85,15 @@ func (x *Exchange) watchMessages() error {
 	if c.Agreed {
 		inflater = &w.inflater
 	}
-	x.socket = &webSocket{}
-	x.socket.flows[Upstream] = messageFlow{reader: websocket.NewReader(true, limit, inflater, c.ClientContext), bits: c.ClientBits}
-	x.socket.flows[Downstream] = messageFlow{reader: websocket.NewReader(false, limit, inflater, c.ServerContext), bits: c.ServerBits}
+	x.websocket = &webSocket{}
+	x.websocket.flows[Upstream] = messageFlow{reader: websocket.NewReader(true, limit, inflater, c.ClientContext), bits: c.ClientBits}
+	x.websocket.flows[Downstream] = messageFlow{reader: websocket.NewReader(false, limit, inflater, c.ServerContext), bits: c.ServerBits}
 	return nil
 }
 
 // takeMessage takes a part of what one side has sent; false if it must wait.
 func (x *Exchange) takeMessage(dir Direction, rest *[]byte) bool {
-	f := &x.socket.flows[dir]
+	f := &x.websocket.flows[dir]
 	switch {
 	case f.closed: // nothing that follows a close means anything
 		*rest = nil
@@ -108,7 +108,7 @@ func (x *Exchange) takeMessage(dir Direction, rest *[]byte) bool {
 		x.violated(dir, err)
 		return !x.over
 	case !done && !x.claimMessages():
-		x.closeSocket(ByLimit, websocket.CodeTryAgain, "", errMemory.Error())
+		x.closeWebSocket(ByLimit, websocket.CodeTryAgain, "", errMemory.Error())
 		return !x.over
 	case !done:
 		return false
@@ -126,7 +126,7 @@ func (x *Exchange) takeMessage(dir Direction, rest *[]byte) bool {
 	}
 	x.start(x.asking(dir), asking{stage: stage, chunk: m.Data, opcode: m.Opcode, compress: m.Compressed})
 	if !x.over && !x.claimMessages() {
-		x.closeSocket(ByLimit, websocket.CodeTryAgain, "", errMemory.Error())
+		x.closeWebSocket(ByLimit, websocket.CodeTryAgain, "", errMemory.Error())
 	}
 	return !x.over && !x.asking(dir).held
 }
@@ -163,25 +163,25 @@ func (x *Exchange) askMessage(a *asking, filter HTTPFilter) Verdict {
 func (x *Exchange) judgeMessage(a *asking, name string, v Verdict) bool {
 	v.answer.dispose() // there is nothing to answer
 	switch {
-	case x.socket.flows[a.stage.direction()].closed || v.kind == verdictDrop:
+	case x.websocket.flows[a.stage.direction()].closed || v.kind == verdictDrop:
 		return false
 	case v.kind == verdictPass:
 	case v.kind == verdictReplace && a.opcode == websocket.Text && !utf8.Valid(v.data):
 		x.h.c.failedBy(name)
-		x.closeSocket(ByFilter, websocket.CodeInternalError, "", "filter "+name+": it replaces a text by what is not UTF-8")
+		x.closeWebSocket(ByFilter, websocket.CodeInternalError, "", "filter "+name+": it replaces a text by what is not UTF-8")
 		return false
 	case v.kind == verdictReplace:
 		a.chunk = v.data
 	case v.kind == verdictDeny:
-		x.closeSocket(ByFilter, websocket.CodePolicy, "", "filter "+name+": "+v.reason)
+		x.closeWebSocket(ByFilter, websocket.CodePolicy, "", "filter "+name+": "+v.reason)
 		return false
 	case v.kind == verdictFail:
 		x.h.c.failedBy(name)
-		x.closeSocket(ByFilter, websocket.CodeInternalError, "", "filter "+name+": "+v.reason)
+		x.closeWebSocket(ByFilter, websocket.CodeInternalError, "", "filter "+name+": "+v.reason)
 		return false
 	default:
 		x.h.c.failedBy(name)
-		x.closeSocket(ByFilter, websocket.CodeInternalError, "", "filter "+name+": verdict "+v.String()+" does not suit a message")
+		x.closeWebSocket(ByFilter, websocket.CodeInternalError, "", "filter "+name+": verdict "+v.String()+" does not suit a message")
 		return false
 	}
 	a.next++
@@ -192,7 +192,7 @@ func (x *Exchange) judgeMessage(a *asking, name string, v Verdict) bool {
 func (x *Exchange) passMessage(a *asking) {
 	dir := a.stage.direction()
 	f, payload := websocket.Frame{Opcode: a.opcode}, a.chunk
-	if bits := x.socket.flows[dir].bits; a.compress && bits > 0 {
+	if bits := x.websocket.flows[dir].bits; a.compress && bits > 0 {
 		if zipped := x.h.w.deflater.Deflate(payload, bits); zipped != nil {
 			f.Compressed, payload = true, zipped
 		}
@@ -223,7 +223,7 @@ func (x *Exchange) sendFrame(dir Direction, f websocket.Frame, payload []byte) {
 
 // passClose passes a close on.
 func (x *Exchange) passClose(dir Direction, payload []byte) {
-	x.socket.flows[dir].closed = true
+	x.websocket.flows[dir].closed = true
 	x.sendFrame(dir, websocket.Frame{Opcode: websocket.Close}, payload)
 	x.flushMessages()
 }
@@ -241,13 +241,13 @@ func (x *Exchange) violated(dir Direction, err error) {
 	if code == websocket.CodeTooBig {
 		by = ByLimit
 	}
-	x.closeSocket(by, code, "", fmt.Sprintf("%s: a message that is refused: %v", sender, err))
+	x.closeWebSocket(by, code, "", fmt.Sprintf("%s: a message that is refused: %v", sender, err))
 }
 
-// closeSocket closes a WebSocket towards both sides, unless that has been done. Why,
+// closeWebSocket closes a WebSocket towards both sides, unless that has been done. Why,
 // unless it is empty, goes to the log, and text to both sides.
-func (x *Exchange) closeSocket(by EndedBy, code int, text, why string) {
-	if x.socket.leaving() {
+func (x *Exchange) closeWebSocket(by EndedBy, code int, text, why string) {
+	if x.websocket.leaving() {
 		return
 	}
 	counter := slices.Index(closeCodes[:], code)
@@ -259,8 +259,8 @@ func (x *Exchange) closeSocket(by EndedBy, code int, text, why string) {
 		x.by, x.reason = by, why
 	}
 	payload := websocket.AppendClose(make([]byte, 0, websocket.MaxControl), code, text)
-	for dir := range x.socket.flows {
-		if f := &x.socket.flows[dir]; !f.closed {
+	for dir := range x.websocket.flows {
+		if f := &x.websocket.flows[dir]; !f.closed {
 			f.closed = true
 			x.sendFrame(Direction(dir), websocket.Frame{Opcode: websocket.Close}, payload)
 		}
@@ -271,7 +271,7 @@ func (x *Exchange) closeSocket(by EndedBy, code int, text, why string) {
 // flushMessages sends what waits. Once a close has gone in both directions it is the
 // server who ends the connection, within a time.
 func (x *Exchange) flushMessages() {
-	h, w := x.h, x.socket
+	h, w := x.h, x.websocket
 	if x.server != nil {
 		x.server.flush()
 	}
@@ -284,13 +284,13 @@ func (x *Exchange) flushMessages() {
 	x.endTunnel()
 }
 
-// socketOf returns the exchange whose WebSocket the connection is.
-func (c *Connection) socketOf() (*Exchange, error) {
-	h := c.httpConn()
+// webSocketExchange returns the exchange whose WebSocket the connection is.
+func (c *Connection) webSocketExchange() (*Exchange, error) {
+	h := c.clientConn()
 	switch {
 	case c.Ended():
 		return nil, ErrTerminating
-	case h == nil || h.x == nil || h.x.socket == nil:
+	case h == nil || h.x == nil || h.x.websocket == nil:
 		return nil, ErrNotWebSocket
 	}
 	return h.x, nil
@@ -302,13 +302,13 @@ func (c *Connection) socketOf() (*Exchange, error) {
 // for the receiver, ErrTerminating when a close has been sent in that direction, and
 // ErrNotWebSocket.
 func (c *Connection) SendMessage(dir Direction, m Message) error {
-	x, err := c.socketOf()
+	x, err := c.webSocketExchange()
 	switch {
 	case err != nil:
 		return err
 	case m.Text && !utf8.Valid(m.Data):
 		return errors.New("the text is not UTF-8")
-	case x.socket.flows[dir].closed:
+	case x.websocket.flows[dir].closed:
 		return ErrTerminating
 	case x.waiting(dir)+len(m.Data) > maxInjected:
 		return ErrQueueFull
@@ -327,13 +327,13 @@ func (c *Connection) SendMessage(dir Direction, m Message) error {
 // which the first 123 bytes are sent. Closing again does nothing. It answers
 // ErrNotWebSocket on another connection.
 func (c *Connection) CloseWebSocket(code int, reason string) error {
-	x, err := c.socketOf()
+	x, err := c.webSocketExchange()
 	switch {
 	case err != nil:
 		return err
 	case !websocket.ValidCode(code) || !utf8.ValidString(reason):
 		return fmt.Errorf("code %d with the reason %q cannot be sent", code, reason)
 	}
-	x.closeSocket(ByFilter, code, reason, "")
+	x.closeWebSocket(ByFilter, code, reason, "")
 	return nil
 }

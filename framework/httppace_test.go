@@ -65,7 +65,7 @@ func TestHTTPBodyTimeSpent(t *testing.T) {
 		m.wait(func() error {
 			return m.Port().Workers()[0].Call(func() {
 				for c := range m.live[0].connections {
-					h := c.httpConn()
+					h := c.clientConn()
 					h.up.left = left
 					h.await(waitBody)
 				}

@@ -50,7 +50,7 @@ func (x *Exchange) phase(dir Direction) exchangePhase {
 	switch {
 	case x.over:
 		return phaseOver
-	case x.socket != nil:
+	case x.websocket != nil:
 		return phaseMessages
 	case x.tunnel:
 		return phaseTunnel

@@ -21,7 +21,7 @@ const (
 
 // unused takes an idle connection to a server, the one that was used last; nil if there is
 // none.
-func (w *httpWorker) unused(key serverKey) *httpServer {
+func (w *httpPool) unused(key serverKey) *serverConn {
 	for list := w.idle[key]; len(list) > 0; list = w.idle[key] {
 		s := list[len(list)-1]
 		w.forget(s)
@@ -35,7 +35,7 @@ func (w *httpWorker) unused(key serverKey) *httpServer {
 }
 
 // park makes a connection idle, unless it has had its time or its requests.
-func (w *httpWorker) park(s *httpServer) {
+func (w *httpPool) park(s *serverConn) {
 	u, list := s.key.upstream, w.idle[s.key]
 	used := u.config.MaxRequests > 0 && s.requests >= u.config.MaxRequests
 	if used || s.stay <= 0 || w.fw.idle.Load() >= w.fw.idleRoom() || len(list) >= u.config.MaxIdle || u.retired.Load() {
@@ -52,7 +52,7 @@ func (w *httpWorker) park(s *httpServer) {
 }
 
 // forget takes an idle connection out of the pool.
-func (w *httpWorker) forget(s *httpServer) {
+func (w *httpPool) forget(s *serverConn) {
 	list := w.idle[s.key]
 	if i := slices.Index(list, s); i >= 0 {
 		w.idle[s.key] = slices.Delete(list, i, i+1)
@@ -61,9 +61,9 @@ func (w *httpWorker) forget(s *httpServer) {
 }
 
 // drop ends the idle connections for which it is so.
-func (w *httpWorker) drop(so func(*httpServer) bool) {
+func (w *httpPool) drop(so func(*serverConn) bool) {
 	for key, list := range w.idle {
-		list = slices.DeleteFunc(list, func(s *httpServer) bool {
+		list = slices.DeleteFunc(list, func(s *serverConn) bool {
 			if !so(s) {
 				return false
 			}
@@ -78,9 +78,9 @@ func (w *httpWorker) drop(so func(*httpServer) bool) {
 }
 
 // sweep ends connections that have been idle for too long.
-func (w *httpWorker) sweep() {
+func (w *httpPool) sweep() {
 	now, next := w.worker.Now(), time.Duration(0) // when the next one will have been; 0: there is none
-	w.drop(func(s *httpServer) bool {
+	w.drop(func(s *serverConn) bool {
 		if s.until > now && (next == 0 || s.until < next) {
 			next = s.until
 		}
@@ -108,14 +108,14 @@ func (fw *Firewall) shed() {
 		_ = w.Post(func() { // an error means that the service ends
 			fw.shedding.Store(false)
 			if h := fw.live[i].http; h != nil {
-				h.drop(func(*httpServer) bool { return fw.crowded() })
+				h.drop(func(*serverConn) bool { return fw.crowded() })
 			}
 		})
 	}
 }
 
 // heed notes how long the server says that it keeps the connection when it is idle.
-func (s *httpServer) heed(p *http1.Response) {
+func (s *serverConn) heed(p *http1.Response) {
 	if hint, ok := keepAliveTimeout(p.Get("keep-alive")); ok {
 		s.stay = min(s.stay, hint-min(hint/2, hintMargin))
 	}

@@ -34,7 +34,7 @@ func (x *Exchange) upgrade() bool {
 // takeTunnel takes what the client has sent.
 func (x *Exchange) takeTunnel() bool {
 	h := x.h
-	if x.socket != nil {
+	if x.websocket != nil {
 		return x.takeMessage(Upstream, &h.rest)
 	}
 	if x.server == nil || x.server.sending {
@@ -49,7 +49,7 @@ func (x *Exchange) takeTunnel() bool {
 
 // receiveTunnel takes what the server has sent.
 func (x *Exchange) receiveTunnel() bool {
-	if x.socket != nil {
+	if x.websocket != nil {
 		return x.takeMessage(Downstream, &x.server.rest)
 	}
 	if x.h.sending {

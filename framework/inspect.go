@@ -188,7 +188,7 @@ func (c *Connection) holds() []HoldInfo {
 	if c.event.held {
 		holds = append(holds, c.heldBy(c.listener.filters[c.event.next], c.event.Type.String(), c.event.since))
 	}
-	if h := c.httpConn(); h != nil {
+	if h := c.clientConn(); h != nil {
 		return h.appendHolds(holds)
 	}
 	for i := range c.flows {

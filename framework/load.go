@@ -17,7 +17,7 @@ type workerLoad struct {
 	count       atomic.Int64
 	held        atomic.Int64             // events and chunks that filters keep
 	handshakes  handshakes               // of the worker only
-	http        *httpWorker              // of the worker only; nil: it has had no such connection
+	http        *httpPool                // of the worker only; nil: it has had no such connection
 	sends       []*completion.Overlapped // of the worker only: those that can be lent
 	shortUntil  time.Duration            // of the worker only: until then no further alert tells of a shortage
 

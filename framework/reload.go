@@ -101,8 +101,8 @@ func (fw *Firewall) retire(old *generation) {
 		if !slices.Contains(g.upstreams, u) {
 			u.retire(fw)
 		}
-		if !g.balances(u.servers) {
-			u.servers.Retire()
+		if !g.balances(u.balancer) {
+			u.balancer.Retire()
 		}
 	}
 	gone := false
@@ -287,7 +287,7 @@ func (g *generation) changes(old *generation) string {
 	list = append(list, differences("upstream", old.upstreams, g.upstreams,
 		func(u *upstream) string { return u.config.Name },
 		func(a, b *upstream) bool {
-			return a.servers == b.servers && a.config.same(b.config)
+			return a.balancer == b.balancer && a.config.same(b.config)
 		})...)
 	list = append(list, differences("listener", old.config.Listeners, g.config.Listeners,
 		func(l ListenerConfig) string { return l.Name }, ListenerConfig.same)...)

@@ -214,7 +214,7 @@ func (fw *Firewall) UpstreamInfos() []UpstreamInfo {
 	upstreams := fw.current.Load().upstreams
 	infos := make([]UpstreamInfo, 0, len(upstreams))
 	for _, u := range upstreams {
-		infos = append(infos, UpstreamInfo{u.config.Name, u.config.Balance, u.servers.Infos()})
+		infos = append(infos, UpstreamInfo{u.config.Name, u.config.Balance, u.balancer.Infos()})
 	}
 	return infos
 }
@@ -229,7 +229,7 @@ func (fw *Firewall) DrainServer(name, server string, drained bool) ([]balance.In
 		return nil, ErrNotRunning
 	}
 	g := fw.current.Load()
-	servers := g.servers(name)
+	servers := g.balancerOf(name)
 	if servers == nil {
 		return nil, fmt.Errorf("%q: %w%s", name, ErrUnknownUpstream, strict.Suggest(name, g.upstreamNames()))
 	}

@@ -49,7 +49,7 @@ func (fw *Firewall) short(w *completion.Worker) {
 	for _, c := range shed {
 		c.listener.shed.Add(w.Index(), 1)
 		reason := fmt.Sprintf("the worker has no receive buffers left, and nothing has moved here for %v", (now - c.active).Round(time.Millisecond))
-		if h := c.httpConn(); h != nil {
+		if h := c.clientConn(); h != nil {
 			h.cutOff(ByLimit, reason)
 		} else {
 			c.broke(ByLimit, errors.New(reason))
@@ -63,7 +63,7 @@ func (c *Connection) keepsBuffer() bool {
 	if c.phase != phasePump || c.waitsForFilter() {
 		return false
 	}
-	h := c.httpConn()
+	h := c.clientConn()
 	return c.flows[Upstream].buffer != nil || c.flows[Downstream].buffer != nil || h != nil && h.x != nil && h.x.server != nil && h.x.server.buffer != nil
 }
 

@@ -15,12 +15,12 @@ import (
 
 // upstream is a set of servers that do the same.
 type upstream struct {
-	config  UpstreamConfig
-	servers *balance.Upstream
-	tls     *upstreamTLS // nil: TLS is not spoken with them
-	header  string       // by which requests are hashed, in lower case; empty: by the client's address
-	begun   bool         // its servers are in force
-	retired atomic.Bool  // no generation to come has it: idle connections to its servers are not kept
+	config   UpstreamConfig
+	balancer *balance.Upstream
+	tls      *upstreamTLS // nil: TLS is not spoken with them
+	header   string       // by which requests are hashed, in lower case; empty: by the client's address
+	begun    bool         // its servers are in force
+	retired  atomic.Bool  // no generation to come has it: idle connections to its servers are not kept
 }
 
 // makeUpstreams makes the upstreams. One of which nothing has changed is that of the
@@ -32,12 +32,12 @@ func (g *generation) makeUpstreams(current *generation) {
 		u := &upstream{config: uc, tls: g.upstreamTLS[i], header: uc.hashHeader()}
 		config, targets := uc.balance(), g.config.targets(uc)
 		switch before := current.upstreamOf(uc.Name); {
-		case before == nil || !before.servers.Same(config, targets):
-			u.servers = balance.New(config, targets, g.fw.logger)
+		case before == nil || !before.balancer.Same(config, targets):
+			u.balancer = balance.New(config, targets, g.fw.logger)
 		case before.config.same(uc) && slices.Equal(before.tls.filesRead(), u.tls.filesRead()):
 			u = before
 		default:
-			u.servers, u.begun = before.servers, true
+			u.balancer, u.begun = before.balancer, true
 		}
 		g.upstreams = append(g.upstreams, u)
 	}
@@ -55,9 +55,9 @@ func (g *generation) upstreamOf(name string) *upstream {
 }
 
 // servers returns the servers of the upstream of a name; nil if there is none.
-func (g *generation) servers(name string) *balance.Upstream {
+func (g *generation) balancerOf(name string) *balance.Upstream {
 	if u := g.upstreamOf(name); u != nil {
-		return u.servers
+		return u.balancer
 	}
 	return nil
 }
@@ -69,7 +69,7 @@ func (u *upstream) retire(fw *Firewall) {
 	for i, w := range fw.port.Workers() {
 		_ = w.Post(func() { // an error means that the service ends
 			if h := fw.live[i].http; h != nil {
-				h.drop(func(s *httpServer) bool { return s.key.upstream == u })
+				h.drop(func(s *serverConn) bool { return s.key.upstream == u })
 			}
 		})
 	}
@@ -77,7 +77,7 @@ func (u *upstream) retire(fw *Firewall) {
 
 // balances reports whether servers are those of an upstream of the generation.
 func (g *generation) balances(servers *balance.Upstream) bool {
-	return slices.ContainsFunc(g.upstreams, func(u *upstream) bool { return u.servers == servers })
+	return slices.ContainsFunc(g.upstreams, func(u *upstream) bool { return u.balancer == servers })
 }
 
 // resolve looks up the names of the servers that are not in force yet.
@@ -85,7 +85,7 @@ func (g *generation) resolve(ctx context.Context) error {
 	var errs []error
 	for _, u := range g.upstreams {
 		if !u.begun {
-			errs = append(errs, g.config.findBuiltin(u.config), u.servers.Resolve(ctx))
+			errs = append(errs, g.config.findBuiltin(u.config), u.balancer.Resolve(ctx))
 		}
 	}
 	return errors.Join(errs...)
@@ -93,7 +93,7 @@ func (g *generation) resolve(ctx context.Context) error {
 
 // beginServers puts the servers in force that are not yet. Those that the current
 // generation has for the same upstream are handed over to them.
-func (g *generation) beginServers() {
+func (g *generation) beginBalancers() {
 	current := g.fw.current.Load()
 	if current == g { // it is the first
 		current = nil
@@ -101,12 +101,12 @@ func (g *generation) beginServers() {
 	workers := g.fw.port.Workers()
 	for i, u := range g.upstreams {
 		if u.tls == nil {
-			u.servers.Secure(nil)
+			u.balancer.Secure(nil)
 		} else {
-			u.servers.Secure(u.tls.check)
+			u.balancer.Secure(u.tls.check)
 		}
 		if !u.begun {
-			_ = u.servers.Begin(workers[i%len(workers)], current.servers(u.config.Name)) // an error means that the service ends
+			_ = u.balancer.Begin(workers[i%len(workers)], current.balancerOf(u.config.Name)) // an error means that the service ends
 			u.begun = true
 		}
 	}
@@ -171,7 +171,7 @@ func (c *Connection) chooseServer() {
 // choose takes a place at a server of the upstream.
 func (c *Connection) choose() {
 	a := &c.attempts
-	a.server, a.refusal = c.upstream.servers.Choose(balance.AddressKey(c.client.Addr()), a.tried)
+	a.server, a.refusal = c.upstream.balancer.Choose(balance.AddressKey(c.client.Addr()), a.tried)
 	if a.server != nil {
 		c.aim(a.server.Address())
 	}

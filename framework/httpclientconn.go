@@ -9,16 +9,16 @@ import (
 	"fwx/framework/wire/websocket"
 )
 
-// httpConn is a connection of a listener with protocol "http": the emulator of its
+// clientConn is a connection of a listener with protocol "http": the emulator of its
 // server. What the client sends comes to it through the connection's data filters; it
 // takes requests from it, one after the other, and has each carried out by an Exchange.
 // What it answers goes back through the data filters.
 //
 // The client is read from only as fast as its requests go on: what has been received
 // and cannot be taken yet keeps the flow held.
-type httpConn struct {
+type clientConn struct {
 	c       *Connection
-	w       *httpWorker
+	w       *httpPool
 	config  *HTTPConfig
 	filters []httpLink
 
@@ -76,7 +76,7 @@ const maxOut = 64 << 10
 
 // emulateHTTP makes the gateway speak HTTP with the client.
 func (c *Connection) emulateHTTP() {
-	h := &httpConn{c: c, w: c.fw.http(c.worker), config: c.listener.config.HTTP, filters: c.httpFilters}
+	h := &clientConn{c: c, w: c.fw.http(c.worker), config: c.listener.config.HTTP, filters: c.httpFilters}
 	h.timer = c.worker.NewTimer(h.expire)
 	h.down.left = h.config.SendTimeout
 	c.emulation = &emulation{c: c, emulator: h, owner: c.listener.http}
@@ -84,17 +84,17 @@ func (c *Connection) emulateHTTP() {
 	h.await(waitRequest)
 }
 
-// httpConn returns what speaks HTTP with the client; nil if nothing does.
-func (c *Connection) httpConn() *httpConn {
+// clientConn returns what speaks HTTP with the client; nil if nothing does.
+func (c *Connection) clientConn() *clientConn {
 	if c.emulation == nil {
 		return nil
 	}
-	h, _ := c.emulation.emulator.(*httpConn)
+	h, _ := c.emulation.emulator.(*clientConn)
 	return h
 }
 
 // Data takes what the client has sent.
-func (h *httpConn) Data(_ *Connection, chunk []byte) Verdict {
+func (h *clientConn) Data(_ *Connection, chunk []byte) Verdict {
 	h.rest = chunk
 	if h.wait == waitBody {
 		h.credit(len(chunk))
@@ -108,15 +108,15 @@ func (h *httpConn) Data(_ *Connection, chunk []byte) Verdict {
 }
 
 // taken reports whether nothing refers to the chunk any more.
-func (h *httpConn) taken() bool {
+func (h *clientConn) taken() bool {
 	return len(h.rest) == 0 && !h.chunkInUse && !h.chunkHeld && !h.pending()
 }
 
 // pending reports whether there may be more content of a request in what has been taken.
-func (h *httpConn) pending() bool { return h.x != nil && h.x.requestBody.pending() }
+func (h *clientConn) pending() bool { return h.x != nil && h.x.requestBody.pending() }
 
 // End notes that the client sends no more. What it has asked for is still answered.
-func (h *httpConn) End(*Connection) {
+func (h *clientConn) End(*Connection) {
 	h.ended = true
 	switch x := h.x; {
 	case x == nil, h.closing:
@@ -130,12 +130,12 @@ func (h *httpConn) End(*Connection) {
 }
 
 // MaySend goes on when what was sent is on its way.
-func (h *httpConn) MaySend(*Connection) {
+func (h *clientConn) MaySend(*Connection) {
 	if h.sending {
 		h.sending = false
 		h.down.spend(h.w.worker.Now())
 		h.flying = h.w.giveBack(h.flying)
-		if h.x != nil && h.x.socket != nil {
+		if h.x != nil && h.x.websocket != nil {
 			h.x.claimMessages() // it is less than before
 		}
 	}
@@ -143,7 +143,7 @@ func (h *httpConn) MaySend(*Connection) {
 }
 
 // goOn goes on in both directions.
-func (h *httpConn) goOn() {
+func (h *clientConn) goOn() {
 	if h.x != nil {
 		h.x.receive()
 	}
@@ -151,7 +151,7 @@ func (h *httpConn) goOn() {
 }
 
 // later goes on when others have had their turn.
-func (h *httpConn) later() {
+func (h *clientConn) later() {
 	if h.postponed {
 		return
 	}
@@ -163,7 +163,7 @@ func (h *httpConn) later() {
 }
 
 // Detach ends what the connection has going on.
-func (h *httpConn) Detach() {
+func (h *clientConn) Detach() {
 	h.detached, h.closing = true, true
 	h.timer.Stop()
 	if h.x != nil {
@@ -174,13 +174,13 @@ func (h *httpConn) Detach() {
 
 // proceed goes on with what has been received, and is called after whatever it may have
 // waited for.
-func (h *httpConn) proceed() {
+func (h *clientConn) proceed() {
 	h.take()
 	h.letGo()
 }
 
 // letGo receives again when everything received has been taken.
-func (h *httpConn) letGo() {
+func (h *clientConn) letGo() {
 	if h.detached {
 		h.rest = nil
 	}
@@ -191,7 +191,7 @@ func (h *httpConn) letGo() {
 }
 
 // take takes from what has been received what can be taken, and sends what came of it.
-func (h *httpConn) take() {
+func (h *clientConn) take() {
 	if h.taking || h.detached {
 		return
 	}
@@ -218,7 +218,7 @@ func (h *httpConn) take() {
 
 // takeSome takes a part of what has been received; false if there is none or it must
 // wait.
-func (h *httpConn) takeSome() bool {
+func (h *clientConn) takeSome() bool {
 	switch x := h.x; {
 	case len(h.rest) == 0 && !h.pending() || h.chunkInUse || h.c.Ended():
 		return false
@@ -247,20 +247,20 @@ func (h *httpConn) takeSome() bool {
 }
 
 // write puts data behind what is to be sent to the client.
-func (h *httpConn) write(data []byte) {
+func (h *clientConn) write(data []byte) {
 	h.room()
 	h.out = append(h.out, data...)
 }
 
 // room makes out usable.
-func (h *httpConn) room() {
+func (h *clientConn) room() {
 	if h.out == nil {
 		h.out = h.w.buffer()
 	}
 }
 
 // flush sends what has been gathered for the client, unless something is on its way.
-func (h *httpConn) flush() {
+func (h *clientConn) flush() {
 	switch {
 	case h.sending || h.c.Ended():
 	case len(h.out) > 0:
@@ -272,7 +272,7 @@ func (h *httpConn) flush() {
 }
 
 // offer sends data, which may be in a buffer that is given away with it.
-func (h *httpConn) offer(data []byte, b *completion.Buffer) {
+func (h *clientConn) offer(data []byte, b *completion.Buffer) {
 	h.sending, h.offered = true, len(data)
 	h.down.begin(h.w.worker.Now(), h.config.SendTimeout)
 	h.down.earn(len(data), h.config.SendRate)
@@ -281,14 +281,14 @@ func (h *httpConn) offer(data []byte, b *completion.Buffer) {
 }
 
 // flowing reports whether more may be received for the client: little is on its way to it.
-func (h *httpConn) flowing() bool {
+func (h *clientConn) flowing() bool {
 	const little = 8 << 10
 	return !h.sending || h.offered+len(h.out) <= little
 }
 
 // end sends the end of the stream. What the client still sends is thrown away for a
 // while, so that it is not reset before it has read the answer.
-func (h *httpConn) end() {
+func (h *clientConn) end() {
 	if h.shut || h.detached {
 		return
 	}
@@ -300,23 +300,23 @@ func (h *httpConn) end() {
 // leaving reports whether the connection should end with its next response: the service
 // ends, or a reload has replaced the listener. It is asked when the head of a response is
 // written, which tells the client, and what the client was told holds.
-func (h *httpConn) leaving() bool {
+func (h *clientConn) leaving() bool {
 	return h.c.fw.closing.Load() || h.c.listener.replaced.Load()
 }
 
 // leave is for the end of the service. A connection that waits for a request waits a
 // little longer for one that may be on its way, and a WebSocket that can be told is told.
-func (h *httpConn) leave() {
+func (h *clientConn) leave() {
 	switch {
 	case h.x == nil && h.wait == waitRequest:
 		h.await(waitRequest)
-	case h.x != nil && h.x.socket != nil:
-		h.x.closeSocket(ByGateway, websocket.CodeGoingAway, "", "")
+	case h.x != nil && h.x.websocket != nil:
+		h.x.closeWebSocket(ByGateway, websocket.CodeGoingAway, "", "")
 	}
 }
 
 // next goes on behind an exchange. Whoever has called sends what is left.
-func (h *httpConn) next(keepAlive bool) {
+func (h *clientConn) next(keepAlive bool) {
 	h.x = nil
 	if !keepAlive || h.ended {
 		h.closing = true
@@ -326,7 +326,7 @@ func (h *httpConn) next(keepAlive bool) {
 }
 
 // await sets what the connection waits for.
-func (h *httpConn) await(wait httpWait) {
+func (h *clientConn) await(wait httpWait) {
 	now := h.w.worker.Now()
 	h.wait, h.deadline = wait, 0
 	h.up.since = now
@@ -338,7 +338,7 @@ func (h *httpConn) await(wait httpWait) {
 
 // arm sees to it that the timer has fired by a time. It is only touched if it would fire
 // too late; one that fires too early looks and comes again.
-func (h *httpConn) arm(by time.Duration) {
+func (h *clientConn) arm(by time.Duration) {
 	if h.armed == 0 || h.armed > by {
 		h.armed = by
 		h.timer.Reset(max(by-h.w.worker.Now(), 1))
@@ -346,7 +346,7 @@ func (h *httpConn) arm(by time.Duration) {
 }
 
 // limit returns how long a wait may last; 0: for ever.
-func (h *httpConn) limit(wait httpWait) time.Duration {
+func (h *clientConn) limit(wait httpWait) time.Duration {
 	switch wait {
 	case waitRequest:
 		if h.c.fw.closing.Load() {
@@ -369,7 +369,7 @@ func (h *httpConn) limit(wait httpWait) time.Duration {
 }
 
 // credit gives the client time for a part of its body that it has sent.
-func (h *httpConn) credit(bytes int) {
+func (h *clientConn) credit(bytes int) {
 	now := h.w.worker.Now()
 	h.up.spend(now)
 	h.up.earn(bytes, h.config.BodyRate)
@@ -378,7 +378,7 @@ func (h *httpConn) credit(bytes int) {
 }
 
 // expire is called by the timer.
-func (h *httpConn) expire() {
+func (h *clientConn) expire() {
 	h.armed = 0
 	if h.c.Ended() || h.detached {
 		return
@@ -407,13 +407,13 @@ func (h *httpConn) expire() {
 }
 
 // takesTooLittle ends the connection of a client that takes too little.
-func (h *httpConn) takesTooLittle() {
+func (h *clientConn) takesTooLittle() {
 	h.c.listener.httpCutOff.Add(h.w.worker.Index(), 1)
 	h.cutOff(ByLimit, fmt.Sprintf("the client has taken less than %d bytes/s of what was sent to it (send_rate) for longer than %v (send_timeout)", h.config.SendRate, h.config.SendTimeout))
 }
 
 // cutOff ends the connection at once.
-func (h *httpConn) cutOff(by EndedBy, reason string) {
+func (h *clientConn) cutOff(by EndedBy, reason string) {
 	if h.x != nil {
 		h.x.cutOff(by, reason)
 		return
@@ -422,7 +422,7 @@ func (h *httpConn) cutOff(by EndedBy, reason string) {
 }
 
 // overdue is for a wait that has lasted too long.
-func (h *httpConn) overdue() {
+func (h *clientConn) overdue() {
 	h.deadline = 0
 	switch h.wait {
 	case waitRequest:
@@ -457,13 +457,13 @@ func (h *httpConn) overdue() {
 
 var errSilent = errors.New("the server took too long")
 
-// httpWorker is what the HTTP connections of a worker share.
-type httpWorker struct {
+// httpPool is what the HTTP connections of a worker share.
+type httpPool struct {
 	fw     *Firewall
 	worker *completion.Worker
 	lastID uint64
 
-	idle    map[serverKey][]*httpServer // connections to servers that nobody uses, the latest last
+	idle    map[serverKey][]*serverConn // connections to servers that nobody uses, the latest last
 	sweeper *completion.Timer           // ends those that nobody has used for long
 	sweepAt time.Duration               // when it does
 
@@ -482,16 +482,16 @@ type httpWorker struct {
 const maxSpare = 256
 
 // http returns what the HTTP connections of a worker share. It is called on it.
-func (fw *Firewall) http(w *completion.Worker) *httpWorker {
+func (fw *Firewall) http(w *completion.Worker) *httpPool {
 	load := &fw.live[w.Index()]
 	if load.http == nil {
-		load.http = newHTTPWorker(fw, w)
+		load.http = newHTTPPool(fw, w)
 	}
 	return load.http
 }
 
 // buffer returns an empty buffer to gather in.
-func (w *httpWorker) buffer() []byte {
+func (w *httpPool) buffer() []byte {
 	if n := len(w.buffers); n > 0 {
 		b := w.buffers[n-1]
 		w.buffers = w.buffers[:n-1]
@@ -501,7 +501,7 @@ func (w *httpWorker) buffer() []byte {
 }
 
 // giveBack takes a buffer back, and returns nil in its place.
-func (w *httpWorker) giveBack(b []byte) []byte {
+func (w *httpPool) giveBack(b []byte) []byte {
 	if cap(b) > 0 && cap(b) <= 2*maxOut && len(w.buffers) < maxSpare {
 		w.buffers = append(w.buffers, b[:0])
 	}
@@ -509,7 +509,7 @@ func (w *httpWorker) giveBack(b []byte) []byte {
 }
 
 // exchange returns an exchange for the next request of a connection.
-func (w *httpWorker) exchange(h *httpConn) *Exchange {
+func (w *httpPool) exchange(h *clientConn) *Exchange {
 	var x *Exchange
 	if n := len(w.exchanges); n > 0 {
 		x = w.exchanges[n-1]
@@ -522,7 +522,7 @@ func (w *httpWorker) exchange(h *httpConn) *Exchange {
 }
 
 // retire takes an exchange back that is over.
-func (w *httpWorker) retire(x *Exchange) {
+func (w *httpPool) retire(x *Exchange) {
 	if len(w.exchanges) < maxSpare {
 		w.exchanges = append(w.exchanges, x)
 	}

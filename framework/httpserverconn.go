@@ -12,11 +12,11 @@ import (
 	"fwx/framework/wire/http1"
 )
 
-// httpServer is a connection to a server. It belongs to a worker and serves one
+// serverConn is a connection to a server. It belongs to a worker and serves one
 // exchange at a time. Between two it is idle, and goes on receiving, so that its end is
 // noticed.
-type httpServer struct {
-	w          *httpWorker
+type serverConn struct {
+	w          *httpPool
 	key        serverKey
 	stream     stream
 	recv, send *completion.Overlapped
@@ -36,7 +36,7 @@ type httpServer struct {
 	out     []byte // for the server
 	flying  []byte // and on its way
 	sending bool
-	chunkOf *httpConn // whose chunk is being sent; nil: out is
+	chunkOf *clientConn // whose chunk is being sent; nil: out is
 }
 
 // serverKey is what connections to servers have in common that may be used for each
@@ -46,8 +46,8 @@ type serverKey struct {
 	address  completion.Address
 }
 
-func newHTTPWorker(fw *Firewall, worker *completion.Worker) *httpWorker {
-	w := &httpWorker{fw: fw, worker: worker, idle: make(map[serverKey][]*httpServer)}
+func newHTTPPool(fw *Firewall, worker *completion.Worker) *httpPool {
+	w := &httpPool{fw: fw, worker: worker, idle: make(map[serverKey][]*serverConn)}
 	w.sweeper = worker.NewTimer(w.sweep)
 	var seed [8]byte
 	_, _ = rand.Read(seed[:]) // it never fails
@@ -56,8 +56,8 @@ func newHTTPWorker(fw *Firewall, worker *completion.Worker) *httpWorker {
 }
 
 // dial begins to connect to a server for an exchange.
-func (w *httpWorker) dial(x *Exchange, key serverKey) error {
-	s := &httpServer{w: w, key: key, x: x, connecting: true, stay: key.upstream.config.IdleTimeout, recv: w.worker.CreateOverlapped(), send: w.worker.CreateOverlapped()}
+func (w *httpPool) dial(x *Exchange, key serverKey) error {
+	s := &serverConn{w: w, key: key, x: x, connecting: true, stay: key.upstream.config.IdleTimeout, recv: w.worker.CreateOverlapped(), send: w.worker.CreateOverlapped()}
 	err := errors.Join(
 		s.recv.SetNotificationInterface((*serverConnected)(s), nil),
 		s.send.SetNotificationInterface((*serverSent)(s), nil),
@@ -74,14 +74,14 @@ func (w *httpWorker) dial(x *Exchange, key serverKey) error {
 // serverConnected, serverReceived and serverSent are the connection as the notification
 // of its operations.
 type (
-	serverConnected httpServer
-	serverReceived  httpServer
-	serverSent      httpServer
+	serverConnected serverConn
+	serverReceived  serverConn
+	serverSent      serverConn
 )
 
 // CompleteAsyncIO begins to use the connection.
 func (n *serverConnected) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overlapped, _ any) {
-	s := (*httpServer)(n)
+	s := (*serverConn)(n)
 	socket, _ := o.TakeValue().(*completion.Socket)
 	defer s.x.rescue()
 	switch tls := s.key.upstream.tls; {
@@ -101,7 +101,7 @@ func (n *serverConnected) CompleteAsyncIO(_ bool, _ int, err error, o *completio
 }
 
 // secured is told the end of the TLS handshake.
-func (s *httpServer) secured(err error) {
+func (s *serverConn) secured(err error) {
 	stream := s.shaking
 	s.shaking = nil
 	defer s.x.rescue()
@@ -117,7 +117,7 @@ func (s *httpServer) secured(err error) {
 }
 
 // connected goes on with the server that has been connected, or without it.
-func (s *httpServer) connected(side stream, err error) {
+func (s *serverConn) connected(side stream, err error) {
 	s.connecting = false
 	if s.closed {
 		return
@@ -138,7 +138,7 @@ func (s *httpServer) connected(side stream, err error) {
 }
 
 // receive receives the next part of an answer.
-func (s *httpServer) receive() error {
+func (s *serverConn) receive() error {
 	if s.recv.InFlight() || s.buffer != nil {
 		return nil
 	}
@@ -147,7 +147,7 @@ func (s *httpServer) receive() error {
 
 // CompleteAsyncIO takes what the server has sent to the exchange.
 func (r *serverReceived) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.Overlapped, _ any) {
-	s := (*httpServer)(r)
+	s := (*serverConn)(r)
 	b := o.TakeBuffer()
 	defer s.x.rescue()
 	switch x := s.x; {
@@ -177,7 +177,7 @@ func (r *serverReceived) CompleteAsyncIO(_ bool, bytes int, err error, o *comple
 }
 
 // letGo gives the buffer back.
-func (s *httpServer) letGo() {
+func (s *serverConn) letGo() {
 	if s.buffer != nil {
 		s.buffer.Release()
 	}
@@ -185,7 +185,7 @@ func (s *httpServer) letGo() {
 }
 
 // room makes out usable.
-func (s *httpServer) room() {
+func (s *serverConn) room() {
 	if s.out == nil {
 		s.out = s.w.buffer()
 	}
@@ -193,7 +193,7 @@ func (s *httpServer) room() {
 
 // write puts a part of a body behind what is to be sent to the server. A large one is
 // sent from where it is, and the client's chunk is in use until it has been.
-func (s *httpServer) write(content []byte, chunked bool) {
+func (s *serverConn) write(content []byte, chunked bool) {
 	const large = 8 << 10
 	s.room()
 	switch {
@@ -208,14 +208,14 @@ func (s *httpServer) write(content []byte, chunked bool) {
 }
 
 // flush sends what has been gathered for the server, unless something is on its way.
-func (s *httpServer) flush() {
+func (s *serverConn) flush() {
 	if !s.sending && !s.connecting && !s.closed && len(s.out) > 0 {
 		s.flying, s.out = s.out, nil
 		s.transmit(s.flying)
 	}
 }
 
-func (s *httpServer) transmit(data []byte) {
+func (s *serverConn) transmit(data []byte) {
 	s.sending = true
 	if err := s.stream.Send(s.send, data); err != nil {
 		s.sending = false
@@ -228,7 +228,7 @@ func (s *httpServer) transmit(data []byte) {
 
 // CompleteAsyncIO goes on with the request.
 func (n *serverSent) CompleteAsyncIO(_ bool, _ int, err error, _ *completion.Overlapped, _ any) {
-	s := (*httpServer)(n)
+	s := (*serverConn)(n)
 	defer s.x.rescue()
 	s.sending = false
 	s.flying = s.w.giveBack(s.flying)
@@ -255,7 +255,7 @@ func (n *serverSent) CompleteAsyncIO(_ bool, _ int, err error, _ *completion.Ove
 }
 
 // leave ends the exchange's use of the connection, which goes on for others if it can.
-func (s *httpServer) leave(reusable bool) {
+func (s *serverConn) leave(reusable bool) {
 	s.x.server, s.x = nil, nil
 	s.requests++
 	switch {
@@ -269,7 +269,7 @@ func (s *httpServer) leave(reusable bool) {
 }
 
 // close ends the connection.
-func (s *httpServer) close() {
+func (s *serverConn) close() {
 	if s.closed {
 		return
 	}
