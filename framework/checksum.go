@@ -2,10 +2,10 @@
 
 package framework
 
-// seal tells whether a filter has changed the chunk that it was given. That costs a
+// chunkChecksum tells whether a filter has changed the chunk that it was given. That costs a
 // look at every byte, so only a program built with the race detector has one.
-type seal struct{}
+type chunkChecksum struct{}
 
-func sealOf([]byte) seal { return seal{} }
+func checksumOf([]byte) chunkChecksum { return chunkChecksum{} }
 
-func (seal) broken([]byte) bool { return false }
+func (chunkChecksum) changed([]byte) bool { return false }

@@ -4,9 +4,9 @@ package framework
 
 import "hash/crc32"
 
-// seal tells whether a filter has changed the chunk that it was given.
-type seal uint32
+// chunkChecksum tells whether a filter has changed the chunk that it was given.
+type chunkChecksum uint32
 
-func sealOf(chunk []byte) seal { return seal(crc32.ChecksumIEEE(chunk)) }
+func checksumOf(chunk []byte) chunkChecksum { return chunkChecksum(crc32.ChecksumIEEE(chunk)) }
 
-func (s seal) broken(chunk []byte) bool { return s != sealOf(chunk) }
+func (s chunkChecksum) changed(chunk []byte) bool { return s != checksumOf(chunk) }

@@ -24,8 +24,8 @@ type Connection struct {
 	server   completion.Address
 	started  time.Duration // on the worker's clock
 
-	internal, external stream    // the client's side, the server's; nil: there is none yet
-	greeting           *greeting // with TLS; nil: the listener does not speak it
+	internal, external stream     // the client's side, the server's; nil: there is none yet
+	handshake          *handshake // with TLS; nil: the listener does not speak it
 	event              Event
 	upstream           *upstream
 	attempts           attempts // to connect to a server
@@ -47,20 +47,20 @@ type Connection struct {
 	reason   string
 	duration time.Duration
 
-	active time.Duration // when something was last received or sent
-	idle   *completion.Timer
-	limit  *completion.Timer // of the phase
+	active     time.Duration // when something was last received or sent
+	idle       *completion.Timer
+	phaseTimer *completion.Timer // of the phase
 }
 
 type phase uint8
 
 const (
-	phaseEvents   phase = iota // the handlers are asked
-	phaseGreeting              // TLS with the client begins
-	phaseConnect               // a server is being connected to
-	phasePump                  // data flows
-	phaseDrain                 // the sockets are closed; operations and held chunks come back
-	phaseEnded                 // the filters are told
+	phaseEvents    phase = iota // the handlers are asked
+	phaseHandshake              // TLS with the client begins
+	phaseConnect                // a server is being connected to
+	phasePump                   // data flows
+	phaseDrain                  // the sockets are closed; operations and held chunks come back
+	phaseEnded                  // the filters are told
 )
 
 // link is a filter in a chain.
@@ -222,13 +222,13 @@ func (c *Connection) AttachDataFilter(df DataFilter) error {
 // Close ends the connection (IFWXConnection::Kill). What has been received and
 // not yet sent is dropped. No filter is called before Close has returned.
 func (c *Connection) Close() {
-	c.note(ByFilter, "a filter has closed the connection")
+	c.noteEnd(ByFilter, "a filter has closed the connection")
 	c.end(false)
 }
 
 // Reset is Close so that both sides see the connection reset.
 func (c *Connection) Reset() {
-	c.note(ByFilter, "a filter has reset the connection")
+	c.noteEnd(ByFilter, "a filter has reset the connection")
 	c.end(true)
 }
 
@@ -292,7 +292,7 @@ func (c *Connection) done(done func(error), err error) {
 // pump lets the data flow.
 func (c *Connection) pump() {
 	c.phase = phasePump
-	c.limit.Stop()
+	c.phaseTimer.Stop()
 	c.active = c.worker.Now()
 	if timeout := c.listener.config.IdleTimeout; timeout > 0 {
 		c.idle = c.worker.AfterFunc(timeout, c.checkIdle)
@@ -326,7 +326,7 @@ func (c *Connection) checkIdle() {
 		c.idle.Reset(left)
 		return
 	}
-	c.note(ByLimit, fmt.Sprintf("idle for %v", timeout))
+	c.noteEnd(ByLimit, fmt.Sprintf("idle for %v", timeout))
 	c.end(false)
 }
 

@@ -71,7 +71,7 @@ func (c *Connection) CloseSend() error {
 		return ErrTerminating
 	case c.emulation == nil || c.phase != phasePump:
 		return ErrBadContext
-	case f.state != flowIdle || f.severed:
+	case f.state != flowIdle || f.peerClosed:
 		return ErrTerminating
 	}
 	f.state = flowEnding

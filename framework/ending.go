@@ -1,7 +1,7 @@
 package framework
 
-// settling is a connection as the task that settles its end.
-type settling Connection
+// endTask is a connection as the task that settles its end.
+type endTask Connection
 
 // deny ends the connection because a filter refused it.
 func (c *Connection) deny(filter, reason string) {
@@ -33,22 +33,22 @@ func (c *Connection) failed(by EndedBy, reason string) {
 		"listener", c.Listener(), "reason", reason, "by", by.String())
 }
 
-// broke ends the connection because one side broke it off, and lets the other
+// breakOff ends the connection because one side broke it off, and lets the other
 // see the same.
-func (c *Connection) broke(by EndedBy, err error) {
-	c.blame(by, err)
+func (c *Connection) breakOff(by EndedBy, err error) {
+	c.noteError(by, err)
 	c.end(true)
 }
 
-// blame notes the first error that the connection met.
-func (c *Connection) blame(by EndedBy, err error) {
+// noteError notes the first error that the connection met.
+func (c *Connection) noteError(by EndedBy, err error) {
 	if c.outcome == Passed {
 		c.outcome, c.by, c.reason = Failed, by, err.Error()
 	}
 }
 
-// note notes who ends a connection with which nothing is wrong, and why.
-func (c *Connection) note(by EndedBy, reason string) {
+// noteEnd notes who ends a connection with which nothing is wrong, and why.
+func (c *Connection) noteEnd(by EndedBy, reason string) {
 	if c.outcome == Passed && c.by == ByNobody && !c.Ended() {
 		c.by, c.reason = by, reason
 	}
@@ -57,7 +57,7 @@ func (c *Connection) note(by EndedBy, reason string) {
 // abort ends the connection because the gateway cannot keep it.
 func (c *Connection) abort(reason error) {
 	if !c.Ended() {
-		c.broke(ByGateway, reason)
+		c.breakOff(ByGateway, reason)
 	}
 }
 
@@ -85,33 +85,33 @@ func (c *Connection) end(reset bool) {
 	if c.idle != nil {
 		c.idle.Stop()
 	}
-	c.limit.Reset(c.fw.patience)
-	c.settle()
+	c.phaseTimer.Reset(c.fw.patience)
+	c.postEndStep()
 }
 
-// settle queues the next step of the end. It comes as a task, so that no filter
+// postEndStep queues the next step of the end. It comes as a task, so that no filter
 // is told of an end in the midst of one of its own calls.
-func (c *Connection) settle() {
-	if err := c.worker.PostTaskCompletion((*settling)(c), nil); err != nil {
-		c.drained() // the port is closed: it is the worker that calls
+func (c *Connection) postEndStep() {
+	if err := c.worker.PostTaskCompletion((*endTask)(c), nil); err != nil {
+		c.endStep() // the port is closed: it is the worker that calls
 	}
 }
 
-// ending takes the next step of the end, if it has come to that. Only a
+// afterCompletion takes the next step of the end, if it has come to that. Only a
 // completion does so, at its own end: no filter is being called then.
-func (c *Connection) ending() {
+func (c *Connection) afterCompletion() {
 	if c.phase == phaseDrain {
-		c.drained()
+		c.endStep()
 	}
 }
 
 // CompleteTask takes the next step of the end.
-func (s *settling) CompleteTask(any) { (*Connection)(s).drained() }
+func (s *endTask) CompleteTask(any) { (*Connection)(s).endStep() }
 
-// drained tells the data filters of the end, and goes on when everything of the
+// endStep tells the data filters of the end, and goes on when everything of the
 // connection has come back: the operations on its sockets, and the chunks and
 // events that filters hold.
-func (c *Connection) drained() {
+func (c *Connection) endStep() {
 	if c.phase != phaseDrain {
 		return
 	}
@@ -125,13 +125,13 @@ func (c *Connection) drained() {
 	c.attempts.release()
 	c.duration = c.worker.Now() - c.started
 	c.phase = phaseEnded
-	c.limit.Reset(c.fw.patience)
+	c.phaseTimer.Reset(c.fw.patience)
 	c.raise(ConnectionTerminating)
 }
 
 // busy reports whether something of the connection is in flight or held.
 func (c *Connection) busy() bool {
-	return c.handling || c.event.held || c.greeting.busy() || c.attempts.inFlight() || c.flows[Upstream].busy() || c.flows[Downstream].busy()
+	return c.handling || c.event.held || c.handshake.busy() || c.attempts.inFlight() || c.flows[Upstream].busy() || c.flows[Downstream].busy()
 }
 
 // detach tells the filters that hold something once that the connection has ended.
@@ -158,9 +158,9 @@ func (c *Connection) detach() {
 	}
 }
 
-// gone is the end: nothing refers to the connection any more.
-func (c *Connection) gone() {
-	c.limit.Stop()
+// finalize is the end: nothing refers to the connection any more.
+func (c *Connection) finalize() {
+	c.phaseTimer.Stop()
 	if p := c.Parent(); p != nil {
 		p.secondaries--
 	}
@@ -183,23 +183,23 @@ func (c *Connection) guard(f *filter, call func()) {
 // timedOut is called when a phase has lasted too long.
 func (c *Connection) timedOut() {
 	switch c.phase {
-	case phaseGreeting:
-		c.greetingTimedOut()
+	case phaseHandshake:
+		c.handshakeTimedOut()
 	case phaseConnect:
 		c.attempts.cancel()
 	case phasePump:
-		c.lastWords()
+		c.checkLinger()
 	case phaseDrain, phaseEnded:
 		c.abandon()
 	case phaseEvents:
 	}
 }
 
-// lastWords ends a connection of which one side takes nothing any more and says
+// checkLinger ends a connection of which one side takes nothing any more and says
 // nothing either.
-func (c *Connection) lastWords() {
-	if left := lastWords - (c.worker.Now() - c.active); left > 0 {
-		c.limit.Reset(left)
+func (c *Connection) checkLinger() {
+	if left := lingerTime - (c.worker.Now() - c.active); left > 0 {
+		c.phaseTimer.Reset(left)
 		return
 	}
 	c.end(true)
@@ -211,7 +211,7 @@ func (c *Connection) abandon() {
 	c.fw.logger.Error("a connection that has ended is kept", "connection", c.id, "by", c.holder(),
 		"event", c.event.Type.String(), "after", c.fw.patience)
 	if c.phase == phaseEnded {
-		c.limit.Reset(c.fw.patience)
+		c.phaseTimer.Reset(c.fw.patience)
 		_ = c.event.Resume(Pass) // ErrBadContext: nothing is held
 		return
 	}
@@ -222,5 +222,5 @@ func (c *Connection) abandon() {
 	for i := range c.flows {
 		c.flows[i].abandon()
 	}
-	c.drained()
+	c.endStep()
 }

@@ -64,9 +64,9 @@ type Event struct {
 	// Connection is the connection that it concerns.
 	Connection *Connection
 
-	next    int           // the session filter whose turn it is
-	since   time.Duration // when a handler answered Hold, on the worker's clock
-	handler string        // name of the filter whose handler runs or holds
+	next      int           // the session filter whose turn it is
+	heldSince time.Duration // when a handler answered Hold, on the worker's clock
+	handler   string        // name of the filter whose handler runs or holds
 }
 
 // Resume gives the verdict that a handler deferred by Hold. It must be called
@@ -79,6 +79,6 @@ func (ev *Event) Resume(v Verdict) error {
 	}
 	ev.held = false
 	ev.Connection.unhold()
-	ev.Connection.eventVerdict(ev, v)
+	ev.Connection.resumeEvent(ev, v)
 	return nil
 }

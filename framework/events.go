@@ -11,7 +11,7 @@ import (
 // begin starts the life of a connection, on its worker.
 func (c *Connection) begin() {
 	c.started = c.worker.Now()
-	c.limit = c.worker.NewTimer(c.timedOut)
+	c.phaseTimer = c.worker.NewTimer(c.timedOut)
 	c.event.Connection = c
 	c.raise(AcceptedConnection)
 }
@@ -22,7 +22,7 @@ func (c *Connection) begin() {
 func (c *Connection) raise(event EventMask) {
 	c.event.Type, c.event.next = event, 0
 	for _, f := range c.listener.filters {
-		if !c.tells(f, f.mask) {
+		if !c.wantsEvent(f, f.mask) {
 			continue
 		}
 		if err := c.attach(f); err != nil {
@@ -30,32 +30,32 @@ func (c *Connection) raise(event EventMask) {
 			return
 		}
 	}
-	c.tell()
+	c.dispatch()
 }
 
-// tell tells the event to the filters whose turn has not been, until one
+// dispatch tells the event to the filters whose turn has not been, until one
 // holds or denies, and then takes the next step of the connection's life.
-func (c *Connection) tell() {
+func (c *Connection) dispatch() {
 	ev := &c.event
 	for ev.next < len(c.listener.filters) {
 		f := c.listener.filters[ev.next]
 		a := c.session.attachment(f)
-		if a.filter == nil || !c.tells(f, a.mask) {
+		if a.filter == nil || !c.wantsEvent(f, a.mask) {
 			ev.next++
 			continue
 		}
 		ev.handler = f.config.Name
 		v := c.handle(a.filter)
 		if v.kind == verdictHold {
-			ev.held, ev.since = true, c.hold()
+			ev.held, ev.heldSince = true, c.hold()
 			return
 		}
-		if !c.judge(v) {
+		if !c.applyVerdict(v) {
 			return
 		}
 		ev.next++
 	}
-	c.told()
+	c.afterEvent()
 }
 
 // attach attaches a filter to the session, if the event is the first that it
@@ -89,20 +89,20 @@ func (c *Connection) panicked(filter string, r any) {
 		"panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 }
 
-// eventVerdict goes on with an event after a Hold.
-func (c *Connection) eventVerdict(ev *Event, v Verdict) {
+// resumeEvent goes on with an event after a Hold.
+func (c *Connection) resumeEvent(ev *Event, v Verdict) {
 	if c.phase == phaseDrain { // it ended while the filter thought about it
-		c.settle()
+		c.postEndStep()
 		return
 	}
-	if c.judge(v) {
+	if c.applyVerdict(v) {
 		ev.next++
-		c.tell()
+		c.dispatch()
 	}
 }
 
-// judge carries out the verdict on an event; false if it ended the connection.
-func (c *Connection) judge(v Verdict) bool {
+// applyVerdict carries out the verdict on an event; false if it ended the connection.
+func (c *Connection) applyVerdict(v Verdict) bool {
 	if c.event.Type == ConnectionTerminating {
 		return true // nothing is left to deny
 	}
@@ -115,7 +115,7 @@ func (c *Connection) judge(v Verdict) bool {
 	case verdictDeny:
 		if c.event.Type == ClientHello {
 			filter := c.event.handler
-			c.refuse(clienthello.AccessDenied, func() {
+			c.refuseHello(clienthello.AccessDenied, func() {
 				c.denied(filter, v.reason)
 				c.end(false)
 			})
@@ -132,9 +132,9 @@ func (c *Connection) judge(v Verdict) bool {
 	return false
 }
 
-// proceed goes on with a client that has been accepted and, on a listener with TLS,
-// greeted.
-func (c *Connection) proceed() {
+// clientReady continues with a client that has been accepted and, on a listener with TLS,
+// has finished the handshake.
+func (c *Connection) clientReady() {
 	if c.HTTP() { // servers are chosen for each request
 		c.raise(ConnectTCP)
 		return
@@ -142,24 +142,24 @@ func (c *Connection) proceed() {
 	c.chooseServer()
 }
 
-// told takes the step behind an event.
-func (c *Connection) told() {
+// afterEvent takes the step behind an event.
+func (c *Connection) afterEvent() {
 	switch c.event.Type {
 	case AcceptedConnection:
 		if c.listener.tls != nil && c.origin == nil {
-			c.greet()
+			c.beginTLS()
 			return
 		}
-		c.proceed()
+		c.clientReady()
 	case ClientHello:
-		c.greetingOver()
+		c.afterHello()
 	case ConnectTCP:
 		if c.HTTP() && c.emulation == nil {
 			c.emulateHTTP()
 		}
 		if c.emulation != nil {
 			c.attempts.release()
-			c.stand()
+			c.startPump()
 			return
 		}
 		c.phase = phaseConnect
@@ -167,7 +167,7 @@ func (c *Connection) told() {
 	case EstablishedConnection:
 		c.pump()
 	case ConnectionTerminating:
-		c.gone()
+		c.finalize()
 	default: // no other is told
 	}
 }

@@ -13,23 +13,23 @@ import (
 // other side, and only then receives again. A slow receiver or a filter that
 // holds a chunk thereby slows down the sender, and nothing piles up.
 type flow struct {
-	c       *Connection
-	dir     Direction
-	state   flowState
-	over    bool  // the sender has ended the stream
-	severed bool  // the receiver takes nothing any more
-	full    uint8 // buffers in a row that were received full
+	c          *Connection
+	dir        Direction
+	state      flowState
+	ended      bool  // the sender has ended the stream
+	peerClosed bool  // the receiver takes nothing any more
+	full       uint8 // buffers in a row that were received full
 
 	recv *completion.Overlapped // nil: the emulator sends
 	send *completion.Overlapped // lent by the worker while something is being sent
 
-	buffer *completion.Buffer // what was received last, until it has been sent
-	chunk  []byte             // the buffer's content, or what a filter replaced it by
-	seal   seal               // of the chunk, while a filter has it
-	next   int                // how many filters have let the chunk pass
-	told   int                // how many know that the stream has ended
-	held   time.Duration      // since when a filter keeps the chunk, on the worker's clock
-	bytes  uint64             // received
+	buffer    *completion.Buffer // what was received last, until it has been sent
+	chunk     []byte             // the buffer's content, or what a filter replaced it by
+	checksum  chunkChecksum      // of the chunk, while a filter has it
+	next      int                // how many filters have let the chunk pass
+	endTold   int                // how many know that the stream has ended
+	heldSince time.Duration      // since when a filter keeps the chunk, on the worker's clock
+	bytes     uint64             // received
 
 	pipe *completion.Pipe // has the chunk, when it is spliced
 
@@ -86,22 +86,22 @@ func (r *received) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.O
 	case err != nil:
 		f.state = flowIdle
 		f.release()
-		c.broke(f.dir.side(), fmt.Errorf("%s: receive: %w", f.dir, err))
+		c.breakOff(f.dir.side(), fmt.Errorf("%s: receive: %w", f.dir, err))
 	case bytes == 0:
 		f.release() // of the pipe
-		f.over = true
+		f.ended = true
 		f.finish()
 	default:
 		c.active = c.worker.Now()
 		f.count(bytes)
-		f.weigh(f.buffer)
+		f.countFull(f.buffer)
 		f.next = 0
 		if f.buffer != nil {
 			f.chunk = f.buffer.Bytes()
 		}
 		f.filter()
 	}
-	c.ending()
+	c.afterCompletion()
 }
 
 // CompleteAsyncIO receives again after the chunk has been sent.
@@ -113,8 +113,8 @@ func (s *sent) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overlappe
 	switch {
 	case c.Ended():
 	case err != nil:
-		c.blame((1 - f.dir).side(), fmt.Errorf("%s: send: %w", f.dir, err))
-		f.severed = true
+		c.noteError((1 - f.dir).side(), fmt.Errorf("%s: send: %w", f.dir, err))
+		f.peerClosed = true
 		f.push()
 	default:
 		c.active = c.worker.Now()
@@ -127,14 +127,14 @@ func (s *sent) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overlappe
 			c.emulation.maySend()
 		}
 	}
-	c.ending()
+	c.afterCompletion()
 }
 
 // begin takes what was received before there was a flow, if anything was, and
 // receives.
 func (f *flow) begin() {
 	if f.dir == Upstream {
-		f.chunk = f.c.early()
+		f.chunk = f.c.takeHello()
 	}
 	if f.chunk == nil {
 		f.receive()
@@ -157,7 +157,7 @@ func (f *flow) receive() {
 		f.c.emulation.maySend()
 		return
 	}
-	if f.over {
+	if f.ended {
 		f.finish()
 		return
 	}
@@ -189,10 +189,10 @@ func (f *flow) filter() {
 		v := f.ask(l)
 		if v.kind == verdictHold { // also if the filter has ended the connection: it may still use the chunk
 			f.state = flowHeld
-			f.held = f.c.hold()
+			f.heldSince = f.c.hold()
 			return
 		}
-		if !f.judge(l, v) {
+		if !f.applyVerdict(l, v) {
 			return
 		}
 	}
@@ -208,9 +208,9 @@ func (f *flow) filter() {
 // one of them has kept goes on to those behind it, and is sent, before the next
 // is told; the end comes behind all of it.
 func (f *flow) finish() {
-	for f.told < len(f.c.chain) {
-		f.next = f.told
-		f.told++
+	for f.endTold < len(f.c.chain) {
+		f.next = f.endTold
+		f.endTold++
 		l := f.link()
 		f.state = flowAsking
 		v := f.ask(l)
@@ -218,7 +218,7 @@ func (f *flow) finish() {
 			f.state = flowHeld
 			return
 		}
-		if !f.judge(l, v) {
+		if !f.applyVerdict(l, v) {
 			return
 		}
 		if f.chunk != nil {
@@ -233,14 +233,14 @@ func (f *flow) finish() {
 // ask calls a data filter, with the chunk or else the end; a panic in it makes the
 // connection fail.
 func (f *flow) ask(l *dataLink) (v Verdict) {
-	f.seal = sealOf(f.chunk)
+	f.checksum = checksumOf(f.chunk)
 	defer func() {
 		if r := recover(); r != nil {
 			f.c.panicked(l.owner.config.Name, r)
 			v = Fail("it panicked")
 		}
 	}()
-	if f.over && f.chunk == nil {
+	if f.ended && f.chunk == nil {
 		if e, ok := l.filter.(Ender); ok {
 			return e.End(f.c, f.dir)
 		}
@@ -267,8 +267,8 @@ func (f *flow) resume(v Verdict) error {
 		f.c.unhold()
 		f.c.active = f.c.worker.Now()
 		switch {
-		case !f.judge(f.link(), v):
-		case f.over && f.chunk == nil: // it had kept nothing
+		case !f.applyVerdict(f.link(), v):
+		case f.ended && f.chunk == nil: // it had kept nothing
 			f.finish()
 		default:
 			f.filter()
@@ -292,14 +292,14 @@ func (f *flow) abandon() {
 	}
 }
 
-// judge carries out the verdict on the chunk; false if it goes no further.
-func (f *flow) judge(l *dataLink, v Verdict) bool {
+// applyVerdict carries out the verdict on the chunk; false if it goes no further.
+func (f *flow) applyVerdict(l *dataLink, v Verdict) bool {
 	name := l.owner.config.Name
 	switch {
 	case f.c.Ended(): // meanwhile, or by the filter itself
 		f.state = flowIdle
-		f.c.settle()
-	case f.seal.broken(f.chunk):
+		f.c.postEndStep()
+	case f.checksum.changed(f.chunk):
 		f.state = flowIdle
 		f.release()
 		f.c.fail(ByFilter, fmt.Sprintf("filter %q: it has changed the chunk", name))
@@ -336,8 +336,8 @@ func (f *flow) drop() {
 func (f *flow) push() {
 	switch {
 	case f.send != nil || f.c.Ended():
-	case f.severed:
-		f.sever()
+	case f.peerClosed:
+		f.onPeerClosed()
 	case len(f.injected) > 0:
 		data := f.injected[0]
 		f.injected[0] = nil // the array lives on
@@ -373,26 +373,27 @@ func (f *flow) transmit(data []byte) {
 	}
 }
 
-// sever deals with a receiver that takes nothing any more. What it has sent
+// onPeerClosed deals with a receiver that takes nothing any more. What it has sent
 // before that, an early answer to a request perhaps, still goes the other way;
 // the connection ends behind it.
-func (f *flow) sever() {
+func (f *flow) onPeerClosed() {
 	f.injected, f.waiting = nil, 0
 	switch f.state { //nolint:exhaustive // in all others the chunk is on its way here
 	case flowReady, flowSending, flowEnding:
 		f.release()
 		f.state = flowEnded
 	}
-	if other := f.other(); other.severed || other.state == flowEnded {
+	if other := f.other(); other.peerClosed || other.state == flowEnded {
 		f.c.end(true)
 		return
 	}
-	f.c.limit.Reset(lastWords)
+	f.c.phaseTimer.Reset(lingerTime)
 }
 
-// lastWords is how long a side that takes nothing any more may be silent until
-// the connection ends without the end of its stream.
-const lastWords = 2 * time.Second
+// lingerTime bounds how long the gateway lingers before it ends a connection: a client
+// has so long to read the end of its stream, and a side that has stopped reading may be
+// silent for so long.
+const lingerTime = 2 * time.Second
 
 // other returns the other direction.
 func (f *flow) other() *flow { return &f.c.flows[1-f.dir] }
@@ -400,7 +401,7 @@ func (f *flow) other() *flow { return &f.c.flows[1-f.dir] }
 // inject queues data of a filter.
 func (f *flow) inject(data []byte) error {
 	switch {
-	case f.state == flowEnded || f.severed:
+	case f.state == flowEnded || f.peerClosed:
 		return ErrTerminating
 	case f.waiting+len(data) > maxInjected:
 		return ErrQueueFull
@@ -416,16 +417,16 @@ func (f *flow) inject(data []byte) error {
 // have ended, so has the connection.
 func (f *flow) end() {
 	f.state = flowEnded
-	if f.other().severed { // and this was all that was left
+	if f.other().peerClosed { // and this was all that was left
 		f.c.end(true)
 		return
 	}
 	if to := f.to(); to == nil {
 		f.c.emulation.end()
 	} else if err := to.CloseSend(); err != nil {
-		f.c.blame((1 - f.dir).side(), fmt.Errorf("%s: shutdown: %w", f.dir, err))
-		f.severed = true
-		f.sever()
+		f.c.noteError((1 - f.dir).side(), fmt.Errorf("%s: shutdown: %w", f.dir, err))
+		f.peerClosed = true
+		f.onPeerClosed()
 		return
 	}
 	if f.other().state == flowEnded {

@@ -258,6 +258,6 @@ func (g *generation) connections() (n int64) {
 func (g *generation) leave() {
 	if g.users.Add(-1) == 0 {
 		close(g.drained)
-		g.fw.ending.Go(func() { g.fw.bury(g) })
+		g.fw.ending.Go(func() { g.fw.endDrained(g) })
 	}
 }

@@ -13,10 +13,10 @@ import (
 	"fwx/framework/wire/clienthello"
 )
 
-// greeting is the beginning of a connection on a listener with TLS: the client's hello
+// handshake is the beginning of a connection on a listener with TLS: the client's hello
 // is received and told to the filters; then the handshake is made, or the connection
 // passed through.
-type greeting struct {
+type handshake struct {
 	parser     *clienthello.Parser // nil: the hello is not needed any more
 	recv, send *completion.Overlapped
 	mode       string
@@ -25,7 +25,7 @@ type greeting struct {
 	turn       handshakeTurn     // of the handshake
 	older      *Connection       // of those that wait for their clients, the one before
 	younger    *Connection       // and the one behind
-	sent       func()            // what comes behind the alert that is being sent
+	afterAlert func()            // what comes behind the alert that is being sent
 }
 
 var (
@@ -34,60 +34,60 @@ var (
 	errCrowded      = errors.New("there are too many handshakes, and of all of them this one has waited for the client for longest")
 )
 
-// greet receives the client's hello.
-func (c *Connection) greet() {
+// beginTLS receives the client's hello.
+func (c *Connection) beginTLS() {
 	settings := c.listener.config.TLS
-	g := &greeting{parser: &clienthello.Parser{}, mode: settings.Mode}
+	g := &handshake{parser: &clienthello.Parser{}, mode: settings.Mode}
 	g.recv, g.send = c.worker.CreateOverlapped(), c.worker.CreateOverlapped()
-	c.greeting = g
-	err := errors.Join(g.recv.SetNotificationInterface((*greeted)(c), nil), g.send.SetNotificationInterface((*refused)(c), nil))
+	c.handshake = g
+	err := errors.Join(g.recv.SetNotificationInterface((*helloReceived)(c), nil), g.send.SetNotificationInterface((*alertSent)(c), nil))
 	if err != nil {
 		c.fail(ByGateway, err.Error())
 		return
 	}
-	c.phase = phaseGreeting
-	c.limit.Reset(settings.HandshakeTimeout)
+	c.phase = phaseHandshake
+	c.phaseTimer.Reset(settings.HandshakeTimeout)
 	c.awaitHello()
 }
 
 func (c *Connection) awaitHello() {
-	if err := c.internal.Recv(c.greeting.recv); err != nil {
+	if err := c.internal.Recv(c.handshake.recv); err != nil {
 		c.fail(ByGateway, fmt.Sprintf("TLS: receive: %v", err))
 	}
 }
 
-// greeted is a connection as the notification of a receive of the hello.
-type greeted Connection
+// helloReceived is a connection as the notification of a receive of the hello.
+type helloReceived Connection
 
 // CompleteAsyncIO takes a piece of the hello.
-func (n *greeted) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.Overlapped, _ any) {
+func (n *helloReceived) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.Overlapped, _ any) {
 	c := (*Connection)(n)
 	b := o.TakeBuffer()
 	switch {
 	case c.Ended():
 	case err != nil:
-		c.broke(ByClient, fmt.Errorf("TLS: receive: %w", err))
+		c.breakOff(ByClient, fmt.Errorf("TLS: receive: %w", err))
 	case bytes == 0:
-		c.broke(ByClient, errors.New("TLS: the client left before its ClientHello was there"))
+		c.breakOff(ByClient, errors.New("TLS: the client left before its ClientHello was there"))
 	default:
-		c.hear(b.Bytes())
+		c.onHello(b.Bytes())
 	}
 	if b != nil {
 		b.Release()
 	}
-	c.ending()
+	c.afterCompletion()
 }
 
-// hear takes a piece of the hello; when it is whole the filters are told.
-func (c *Connection) hear(piece []byte) {
-	g := c.greeting
+// onHello takes a piece of the hello; when it is whole the filters are told.
+func (c *Connection) onHello(piece []byte) {
+	g := c.handshake
 	done, err := g.parser.Parse(piece)
 	var mistake *clienthello.Error
 	switch {
 	case errors.As(err, &mistake):
-		c.refuse(mistake.Alert, func() { c.failHandshake(ByClient, "TLS: "+err.Error()) })
+		c.refuseHello(mistake.Alert, func() { c.failHandshake(ByClient, "TLS: "+err.Error()) })
 	case done:
-		c.limit.Stop()
+		c.phaseTimer.Stop()
 		c.phase = phaseEvents
 		hello := *g.parser.Hello() // the parser has much more
 		g.info.Hello = &hello
@@ -97,32 +97,32 @@ func (c *Connection) hear(piece []byte) {
 	}
 }
 
-// refuse answers the hello by an alert, and then goes on with what ends the connection.
-func (c *Connection) refuse(alert clienthello.Alert, then func()) {
-	g := c.greeting
+// refuseHello answers the hello by an alert, and then goes on with what ends the connection.
+func (c *Connection) refuseHello(alert clienthello.Alert, then func()) {
+	g := c.handshake
 	record := alert.Record()
 	if record == nil {
 		then()
 		return
 	}
-	g.sent = then
-	c.phase = phaseGreeting
-	c.limit.Reset(lastWords)
+	g.afterAlert = then
+	c.phase = phaseHandshake
+	c.phaseTimer.Reset(lingerTime)
 	if err := c.internal.Send(g.send, record); err != nil {
 		then()
 	}
 }
 
-// refused is a connection as the notification of the alert that refuses its hello.
-type refused Connection
+// alertSent is a connection as the notification of the alert that refuses its hello.
+type alertSent Connection
 
 // CompleteAsyncIO ends the connection. Whether the alert has arrived does not matter.
-func (n *refused) CompleteAsyncIO(bool, int, error, *completion.Overlapped, any) {
+func (n *alertSent) CompleteAsyncIO(bool, int, error, *completion.Overlapped, any) {
 	c := (*Connection)(n)
 	if !c.Ended() {
-		c.greeting.sent()
+		c.handshake.afterAlert()
 	}
-	c.ending()
+	c.afterCompletion()
 }
 
 // failHandshake ends the connection because TLS with the client failed. The sockets are
@@ -133,40 +133,40 @@ func (c *Connection) failHandshake(by EndedBy, reason string) {
 	c.end(false)
 }
 
-// greetingOver goes on when the filters have been told of the hello.
-func (c *Connection) greetingOver() {
-	g := c.greeting
+// afterHello goes on when the filters have been told of the hello.
+func (c *Connection) afterHello() {
+	g := c.handshake
 	g.recv, g.send = nil, nil
 	if g.mode == TLSPassThrough {
 		c.listener.tls.handshakes[handshakePassed].Add(c.worker.Index(), 1)
-		c.proceed()
+		c.clientReady()
 		return
 	}
-	c.phase = phaseGreeting
-	c.limit.Reset(c.listener.config.TLS.HandshakeTimeout)
-	c.shake()
+	c.phase = phaseHandshake
+	c.phaseTimer.Reset(c.listener.config.TLS.HandshakeTimeout)
+	c.startHandshake()
 }
 
-// early returns what was received before a connection is passed through, once.
-func (c *Connection) early() []byte {
-	if c.greeting == nil || c.greeting.mode != TLSPassThrough || c.greeting.parser == nil {
+// takeHello returns what was received before a connection is passed through, once.
+func (c *Connection) takeHello() []byte {
+	if c.handshake == nil || c.handshake.mode != TLSPassThrough || c.handshake.parser == nil {
 		return nil
 	}
-	data := c.greeting.parser.Received()
-	c.greeting.parser = nil
+	data := c.handshake.parser.Received()
+	c.handshake.parser = nil
 	return data
 }
 
-// shake begins the handshake, if the worker does not have too many already.
-func (c *Connection) shake() {
+// startHandshake begins the handshake, if the worker does not have too many already.
+func (c *Connection) startHandshake() {
 	if !c.load().handshakes.enter(c) {
 		return // its turn comes
 	}
-	g := c.greeting
+	g := c.handshake
 	received := g.parser.Received()
 	g.parser = nil
 	socket, _ := c.internal.(*completion.Socket)
-	stream, err := tlsstream.Server(socket, c.listener.tls.config(), received, c.shaken)
+	stream, err := tlsstream.Server(socket, c.listener.tls.config(), received, c.handshakeDone)
 	if err != nil {
 		c.load().handshakes.leave(c)
 		c.fail(ByGateway, fmt.Sprintf("TLS: %v", err))
@@ -176,8 +176,8 @@ func (c *Connection) shake() {
 	stream.OnWait(func() { c.load().handshakes.wait(c) })
 }
 
-// shaken is told the end of the handshake.
-func (c *Connection) shaken(err error) {
+// handshakeDone is told the end of the handshake.
+func (c *Connection) handshakeDone(err error) {
 	c.load().handshakes.leave(c)
 	switch {
 	case c.Ended():
@@ -186,23 +186,23 @@ func (c *Connection) shaken(err error) {
 		if errors.Is(err, errHandshake) {
 			by = ByLimit
 		}
-		c.failHandshake(by, "TLS handshake with the client: "+explained(err).Error())
+		c.failHandshake(by, "TLS handshake with the client: "+explainTLSError(err).Error())
 	default:
-		state := c.greeting.stream.ConnectionState()
-		c.greeting.info.agreed(state)
+		state := c.handshake.stream.ConnectionState()
+		c.handshake.info.agreed(state)
 		c.listener.tls.handshakes[resultOf(state)].Add(c.worker.Index(), 1)
-		c.limit.Stop()
+		c.phaseTimer.Stop()
 		c.phase = phaseEvents
-		c.proceed()
+		c.clientReady()
 	}
-	c.ending()
+	c.afterCompletion()
 }
 
-// greetingTimedOut ends a greeting that takes too long.
-func (c *Connection) greetingTimedOut() {
-	switch g := c.greeting; {
-	case g.sent != nil:
-		g.sent()
+// handshakeTimedOut ends a handshake that takes too long.
+func (c *Connection) handshakeTimedOut() {
+	switch g := c.handshake; {
+	case g.afterAlert != nil:
+		g.afterAlert()
 	case g.stream != nil:
 		g.stream.Abort(errHandshake)
 	case g.turn == handshakeQueued:
@@ -212,13 +212,13 @@ func (c *Connection) greetingTimedOut() {
 	}
 }
 
-// busy reports whether something of the greeting is in flight.
-func (g *greeting) busy() bool {
-	return g != nil && g.recv != nil && (g.recv.InFlight() || g.send.InFlight() || g.stream != nil && g.stream.Shaking())
+// busy reports whether something of the handshake is in flight.
+func (g *handshake) busy() bool {
+	return g != nil && g.recv != nil && (g.recv.InFlight() || g.send.InFlight() || g.stream != nil && g.stream.Handshaking())
 }
 
-// explained says in plain words what crypto/tls says in its own.
-func explained(err error) error {
+// explainTLSError says in plain words what crypto/tls says in its own.
+func explainTLSError(err error) error {
 	var alert tls.AlertError
 	var wrongPeer tls.RecordHeaderError
 	var unknown x509.UnknownAuthorityError

@@ -68,9 +68,6 @@ const (
 // was sent before the client could know of the end is answered.
 const lastCall = 500 * time.Millisecond
 
-// lingering is how long a client may take to see the end of the connection.
-const lingering = 2 * time.Second
-
 // maxOut bounds what is gathered for one side before it is sent.
 const maxOut = 64 << 10
 
@@ -362,7 +359,7 @@ func (h *clientConn) limit(wait httpWait) time.Duration {
 	case waitServer, waitDisk:
 		return h.config.ResponseTimeout
 	case waitClose:
-		return lingering
+		return lingerTime
 	case waitFilter, waitTunnel:
 	}
 	return 0
@@ -418,7 +415,7 @@ func (h *clientConn) cutOff(by EndedBy, reason string) {
 		h.x.cutOff(by, reason)
 		return
 	}
-	h.c.broke(by, errors.New(reason))
+	h.c.breakOff(by, errors.New(reason))
 }
 
 // overdue is for a wait that has lasted too long.

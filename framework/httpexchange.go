@@ -47,7 +47,7 @@ type progress struct {
 	tried        []*balance.Server // in vain
 	retries      int               // how often the request has been sent again
 	lastErr      error             // why there was no server, or what the last one has failed with
-	deaf         bool              // the server takes nothing any more
+	peerClosed   bool              // the server takes nothing any more
 	sentMethod   []byte            // the method that the server was sent
 	lengthUp     int64             // of the content that goes on to the server, or unknownLength
 	chunkedUp    bool              // it is sent on in chunks
@@ -392,7 +392,7 @@ func (x *Exchange) takeBody() bool {
 
 // passUp sends content of the request's body to the server.
 func (x *Exchange) passUp(content []byte) {
-	if x.server != nil && !x.deaf && len(content) > 0 {
+	if x.server != nil && !x.peerClosed && len(content) > 0 {
 		x.server.write(content, x.chunkedUp)
 	}
 }
@@ -400,7 +400,7 @@ func (x *Exchange) passUp(content []byte) {
 // endRequest is for a request of which all has been taken.
 func (x *Exchange) endRequest() {
 	x.requestState = requestComplete
-	if x.chunkedUp && x.server != nil && !x.deaf {
+	if x.chunkedUp && x.server != nil && !x.peerClosed {
 		x.server.room()
 		x.server.out = http1.AppendLastChunk(x.server.out, x.requestBody.Trailer())
 	}
@@ -414,7 +414,7 @@ func (x *Exchange) sent() {
 		if x.websocket != nil {
 			x.claimMessages() // it is less than before
 		}
-		if (x.h.ended || x.websocket.leaving()) && len(x.server.out) == 0 {
+		if (x.h.ended || x.websocket.isLingering()) && len(x.server.out) == 0 {
 			x.endTunnel()
 		}
 	case x.up.held || x.down.held:
@@ -432,7 +432,7 @@ func (x *Exchange) sent() {
 
 // notTaken is for a server that takes nothing any more. It may have answered.
 func (x *Exchange) notTaken() {
-	x.deaf = true
+	x.peerClosed = true
 	if x.tunnel {
 		x.dropServer()
 		x.h.closing = true
@@ -530,7 +530,7 @@ func (x *Exchange) broken(by EndedBy, reason string) {
 	}
 	x.by, x.reason = by, reason
 	x.dropServer()
-	x.h.c.blame(by, errors.New(reason))
+	x.h.c.noteError(by, errors.New(reason))
 	x.end()
 	x.h.c.end(true)
 }
@@ -543,7 +543,7 @@ func (x *Exchange) cutOff(by EndedBy, reason string) {
 	}
 	c := x.h.c
 	x.end()
-	c.broke(by, errors.New(reason))
+	c.breakOff(by, errors.New(reason))
 }
 
 // abandon is for a client's connection that has ended.
@@ -669,7 +669,7 @@ func (h *clientConn) tellForwarded(r *http1.Request) {
 // describeClient makes what tellForwarded tells.
 func (h *clientConn) describeClient() {
 	h.client, h.scheme = "unknown", "http"
-	if h.c.greeting != nil {
+	if h.c.handshake != nil {
 		h.scheme = "https"
 	}
 	node := h.client

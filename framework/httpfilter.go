@@ -80,7 +80,7 @@ func (c *Connection) AttachHTTPFilter(f HTTPFilter) error {
 // HTTP reports whether HTTP is spoken on the connection: its listener's protocol is
 // "http", it is no secondary connection, and TLS is not passed through.
 func (c *Connection) HTTP() bool {
-	return c.listener.http != nil && c.origin == nil && (c.greeting == nil || c.greeting.mode != TLSPassThrough)
+	return c.listener.http != nil && c.origin == nil && (c.handshake == nil || c.handshake.mode != TLSPassThrough)
 }
 
 // answer is what Answer answers with.
@@ -350,7 +350,7 @@ func (x *Exchange) run(a *asking) {
 			x.hold(a)
 			return
 		}
-		if !x.judge(a, l, v) {
+		if !x.applyVerdict(a, l, v) {
 			return
 		}
 	}
@@ -371,7 +371,7 @@ func (x *Exchange) hold(a *asking) {
 	if a.stage.keepsChunk() {
 		x.h.chunkHeld = true
 	}
-	if !x.websocket.leaving() {
+	if !x.websocket.isLingering() {
 		x.h.await(waitFilter)
 	}
 }
@@ -402,7 +402,7 @@ func (x *Exchange) Resume(dir Direction, v Verdict) error {
 		return ErrTerminating
 	}
 	switch {
-	case x.websocket.leaving():
+	case x.websocket.isLingering():
 	case x.tunnel:
 		h.await(waitTunnel)
 	case x.requestState == requestBody:
@@ -410,7 +410,7 @@ func (x *Exchange) Resume(dir Direction, v Verdict) error {
 	default:
 		h.await(waitServer)
 	}
-	if x.judge(a, x.link(a), v) {
+	if x.applyVerdict(a, x.link(a), v) {
 		x.run(a)
 	}
 	if !x.over {
@@ -469,15 +469,15 @@ func (x *Exchange) ask(a *asking, l *httpLink) (v Verdict) {
 	return Pass
 }
 
-// judge carries out a verdict; false if it goes no further.
-func (x *Exchange) judge(a *asking, l *httpLink, v Verdict) bool {
+// applyVerdict carries out a verdict; false if it goes no further.
+func (x *Exchange) applyVerdict(a *asking, l *httpLink, v Verdict) bool {
 	name, empty := l.owner.config.Name, len(a.chunk) == 0
 	switch {
 	case x.over:
 		v.answer.dispose()
 		return false
 	case a.stage.message():
-		return x.judgeMessage(a, name, v)
+		return x.applyMessageVerdict(a, name, v)
 	case v.kind == verdictPass:
 	case a.stage == askSpooled && (v.kind == verdictReplace || v.kind == verdictDrop):
 		x.replaceSpooled(v.data)

@@ -33,11 +33,11 @@ var ErrNotWebSocket = errors.New("the connection is no WebSocket whose messages 
 // webSocket is an upgraded connection whose messages filters see.
 type webSocket struct {
 	flows     [2]messageFlow
-	farewells bool // nothing more comes but the ends of the streams
+	lingering bool // nothing more comes but the ends of the streams
 }
 
-// leaving reports whether there is a WebSocket on which nothing more is to be said.
-func (w *webSocket) leaving() bool { return w != nil && w.farewells }
+// isLingering reports whether there is a WebSocket on which nothing more is to be said.
+func (w *webSocket) isLingering() bool { return w != nil && w.lingering }
 
 // messageFlow is one direction of it.
 type messageFlow struct {
@@ -159,8 +159,8 @@ func (x *Exchange) askMessage(a *asking, filter HTTPFilter) Verdict {
 	return f.Message(x, a.stage.direction(), Message{Text: a.opcode == websocket.Text, Data: a.chunk})
 }
 
-// judgeMessage carries out a verdict on a message; false if it goes no further.
-func (x *Exchange) judgeMessage(a *asking, name string, v Verdict) bool {
+// applyMessageVerdict carries out a verdict on a message; false if it goes no further.
+func (x *Exchange) applyMessageVerdict(a *asking, name string, v Verdict) bool {
 	v.answer.dispose() // there is nothing to answer
 	switch {
 	case x.websocket.flows[a.stage.direction()].closed || v.kind == verdictDrop:
@@ -211,7 +211,7 @@ func (x *Exchange) sendFrame(dir Direction, f websocket.Frame, payload []byte) {
 		x.bytesDown += int64(len(x.h.out) - before)
 		return
 	}
-	if s := x.server; s != nil && !x.deaf {
+	if s := x.server; s != nil && !x.peerClosed {
 		f.Masked = true
 		_, _ = rand.Read(f.Key[:]) // it never fails
 		s.room()
@@ -247,7 +247,7 @@ func (x *Exchange) violated(dir Direction, err error) {
 // closeWebSocket closes a WebSocket towards both sides, unless that has been done. Why,
 // unless it is empty, goes to the log, and text to both sides.
 func (x *Exchange) closeWebSocket(by EndedBy, code int, text, why string) {
-	if x.websocket.leaving() {
+	if x.websocket.isLingering() {
 		return
 	}
 	counter := slices.Index(closeCodes[:], code)
@@ -276,10 +276,10 @@ func (x *Exchange) flushMessages() {
 		x.server.flush()
 	}
 	h.flush()
-	if x.over || w.farewells || !w.flows[Upstream].closed || !w.flows[Downstream].closed {
+	if x.over || w.lingering || !w.flows[Upstream].closed || !w.flows[Downstream].closed {
 		return
 	}
-	w.farewells = true
+	w.lingering = true
 	h.await(waitClose)
 	x.endTunnel()
 }

@@ -216,7 +216,7 @@ func (x *Exchange) endResponse() {
 			h.c.fw.logger.Warn("a server has sent more than its answer", "upstream", x.upstream.config.Name, "server", x.target.address.String(),
 				"id", string(x.id[:]), "bytes", len(s.rest))
 		}
-		again := x.requestState == requestComplete && !x.deaf && x.response.KeepAlive() && x.responseBody.Body.Done()
+		again := x.requestState == requestComplete && !x.peerClosed && x.response.KeepAlive() && x.responseBody.Body.Done()
 		if again && len(s.rest) == 0 {
 			s.letGo()
 			again = s.receive() == nil

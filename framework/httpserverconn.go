@@ -22,7 +22,7 @@ type serverConn struct {
 	recv, send *completion.Overlapped
 	x          *Exchange         // nil: it is idle or closed
 	connecting bool              // the TLS handshake included
-	shaking    *tlsstream.Stream // does it; nil: nothing does
+	handshake  *tlsstream.Stream // does it; nil: nothing does
 	reused     bool              // it has served an exchange before
 	parking    bool              // it becomes idle when the send in flight has ended
 	closed     bool
@@ -92,7 +92,7 @@ func (n *serverConnected) CompleteAsyncIO(_ bool, _ int, err error, o *completio
 	case tls == nil:
 		s.connected(socket, nil)
 	default:
-		s.shaking, err = tls.secure(socket, hostOf(s.x.place.Target().Text), s.secured)
+		s.handshake, err = tls.secure(socket, hostOf(s.x.place.Target().Text), s.secured)
 		if err != nil {
 			_ = socket.Reset() // it has just been connected
 			s.connected(nil, err)
@@ -102,8 +102,8 @@ func (n *serverConnected) CompleteAsyncIO(_ bool, _ int, err error, o *completio
 
 // secured is told the end of the TLS handshake.
 func (s *serverConn) secured(err error) {
-	stream := s.shaking
-	s.shaking = nil
+	stream := s.handshake
+	s.handshake = nil
 	defer s.x.rescue()
 	if err == nil {
 		if agreed := stream.ConnectionState().NegotiatedProtocol; agreed != "" && agreed != alpnHTTP {
@@ -276,8 +276,8 @@ func (s *serverConn) close() {
 	s.closed = true
 	s.letGo()
 	switch {
-	case s.shaking != nil:
-		s.shaking.Abort(completion.ErrOperationAborted)
+	case s.handshake != nil:
+		s.handshake.Abort(completion.ErrOperationAborted)
 	case s.connecting:
 		_ = s.recv.Cancel() // in flight
 	case s.stream != nil && !s.stream.Closed():

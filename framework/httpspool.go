@@ -323,7 +323,7 @@ func (s *Spool) release() {
 // proceed reads on when the server has taken what was read.
 func (s *Spool) proceed() {
 	x := s.x
-	if s.state != spoolReleasing || s.o.InFlight() || x.up.held || x.deaf || x.server == nil {
+	if s.state != spoolReleasing || s.o.InFlight() || x.up.held || x.peerClosed || x.server == nil {
 		return
 	}
 	h := x.h

@@ -128,7 +128,7 @@ func TestHTTPServerStopsTaking(t *testing.T) {
 			if info := m.UpstreamInfos()[0].Servers[0]; s.open() != 0 || info.Connections != 0 || info.Failed != 1 || !m.log.has(errSilent.Error()) {
 				t.Errorf("%d connections are left, %+v", s.open(), info)
 			}
-			m.pass(lingering)
+			m.pass(lingerTime)
 			if n := m.Connections(); n != 0 {
 				t.Errorf("%d connections of clients are left", n)
 			}

@@ -186,14 +186,14 @@ func (c *Connection) info() ConnectionInfo {
 func (c *Connection) holds() []HoldInfo {
 	holds := []HoldInfo{}
 	if c.event.held {
-		holds = append(holds, c.heldBy(c.listener.filters[c.event.next], c.event.Type.String(), c.event.since))
+		holds = append(holds, c.heldBy(c.listener.filters[c.event.next], c.event.Type.String(), c.event.heldSince))
 	}
 	if h := c.clientConn(); h != nil {
 		return h.appendHolds(holds)
 	}
 	for i := range c.flows {
 		if f := &c.flows[i]; f.state == flowHeld {
-			holds = append(holds, c.heldBy(f.link().owner, f.dir.String(), f.held))
+			holds = append(holds, c.heldBy(f.link().owner, f.dir.String(), f.heldSince))
 		}
 	}
 	return holds
@@ -212,7 +212,7 @@ func (p phase) String() string {
 	switch p {
 	case phaseEvents:
 		return "events"
-	case phaseGreeting:
+	case phaseHandshake:
 		return "handshake"
 	case phaseConnect:
 		return "connecting"

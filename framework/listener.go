@@ -116,7 +116,7 @@ func (l *listener) admit(c *Connection, a completion.Accepted) {
 		return
 	}
 	c.fw, c.listener, c.upstream, c.id = l.fw, l, l.upstream, l.fw.lastID.Add(1)
-	c.begun(socket)
+	c.setPeer(socket)
 	l.fw.live[c.worker.Index()].connections[c] = struct{}{}
 	l.accepted.Add(c.worker.Index(), 1)
 	c.begin()

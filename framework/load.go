@@ -15,8 +15,8 @@ import (
 type workerLoad struct {
 	connections map[*Connection]struct{} // of the worker only
 	count       atomic.Int64
-	held        atomic.Int64             // events and chunks that filters keep
-	handshakes  handshakes               // of the worker only
+	holds       atomic.Int64             // events and chunks that filters keep
+	handshakes  handshakeLimiter         // of the worker only
 	http        *httpPool                // of the worker only; nil: it has had no such connection
 	sends       []*completion.Overlapped // of the worker only: those that can be lent
 	shortUntil  time.Duration            // of the worker only: until then no further alert tells of a shortage
@@ -47,13 +47,13 @@ func (c *Connection) lend(notify completion.ExternalIOCompletion) (*completion.O
 // giveBack takes a lent operation back, which has ended.
 func (c *Connection) giveBack(o *completion.Overlapped) {
 	if load := c.load(); len(load.sends) < maxSends {
-		_ = o.SetNotificationInterface(nobody, nil) // it is idle; the connection is to be forgotten
+		_ = o.SetNotificationInterface(ignoreCompletion, nil) // it is idle; the connection is to be forgotten
 		load.sends = append(load.sends, o)
 	}
 }
 
-// nobody is told of nothing.
-var nobody completion.CompletionFunc = func(bool, int, error, *completion.Overlapped, any) {}
+// ignoreCompletion is told of nothing.
+var ignoreCompletion completion.CompletionFunc = func(bool, int, error, *completion.Overlapped, any) {}
 
 // count takes the place of a connection on a worker; false if all are taken.
 func (fw *Firewall) count(w *completion.Worker) bool {

@@ -105,11 +105,11 @@ func (c *Connection) failedBy(filter string) {
 
 // hold counts that a filter keeps an event or a chunk, and returns since when.
 func (c *Connection) hold() time.Duration {
-	c.load().held.Add(1)
+	c.load().holds.Add(1)
 	return c.worker.Now()
 }
 
-func (c *Connection) unhold() { c.load().held.Add(-1) }
+func (c *Connection) unhold() { c.load().holds.Add(-1) }
 
 // Metrics returns what filters count in, from FilterInit on.
 func (fw *Firewall) Metrics() *metrics.Registry { return fw.metrics }
@@ -232,7 +232,7 @@ func (fw *Firewall) measureWorkers(ctx context.Context, m *measurements) {
 
 func (fw *Firewall) measureWorker(w *completion.Worker) workerMeasure {
 	load := &fw.live[w.Index()]
-	m := workerMeasure{operations: w.Operations(), buffers: w.BufferUse(), held: load.held.Load()}
+	m := workerMeasure{operations: w.Operations(), buffers: w.BufferUse(), held: load.holds.Load()}
 	if load.http != nil {
 		m.bodies = load.http.claimed
 	}

@@ -54,7 +54,7 @@ func (fw *Firewall) Reload(ctx context.Context, config Config) error {
 		return err
 	}
 	if err = g.prepare(ctx); err == nil {
-		err = fw.makeRoom(ctx)
+		err = fw.resetOldest(ctx)
 	}
 	if err != nil {
 		return errors.Join(err, g.discard(context.WithoutCancel(ctx)))
@@ -127,12 +127,12 @@ func (fw *Firewall) retire(old *generation) {
 	}
 }
 
-// makeRoom resets the connections of the oldest generations if there are too many
+// resetOldest resets the connections of the oldest generations if there are too many
 // for one more.
-func (fw *Firewall) makeRoom(ctx context.Context) error {
+func (fw *Firewall) resetOldest(ctx context.Context) error {
 	for _, g := range slices.Clone(fw.generations) {
 		if g.users.Load() == 0 {
-			fw.end(ctx, g)
+			fw.endGeneration(ctx, g)
 		}
 	}
 	for len(fw.generations) > maxReplaced {
@@ -142,20 +142,20 @@ func (fw *Firewall) makeRoom(ctx context.Context) error {
 		if err := fw.reset(ctx, errSuperseded, oldest); err != nil {
 			return fmt.Errorf("too many replaced configurations have connections, and those of generation %d do not end: %w", oldest.number, err)
 		}
-		fw.end(ctx, oldest)
+		fw.endGeneration(ctx, oldest)
 	}
 	return nil
 }
 
-// bury ends a generation that has drained, unless somebody else has.
-func (fw *Firewall) bury(g *generation) {
+// endDrained ends a generation that has drained, unless somebody else has.
+func (fw *Firewall) endDrained(g *generation) {
 	fw.turn.mu.Lock()
 	defer fw.turn.give()
-	fw.end(context.Background(), g)
+	fw.endGeneration(context.Background(), g)
 }
 
-// end ends a generation, once.
-func (fw *Firewall) end(ctx context.Context, g *generation) {
+// endGeneration ends a generation, once.
+func (fw *Firewall) endGeneration(ctx context.Context, g *generation) {
 	i := slices.Index(fw.generations, g)
 	if i < 0 {
 		return

@@ -22,8 +22,8 @@ func (c *Connection) Expected() *Expected { return c.origin }
 // is connected to.
 func (c *Connection) inward() bool { return c.origin != nil && c.origin.dir == Downstream }
 
-// begun notes the side that has connected.
-func (c *Connection) begun(socket *completion.Socket) {
+// setPeer notes the side that has connected.
+func (c *Connection) setPeer(socket *completion.Socket) {
 	client := socket.RemoteAddress().Addr()
 	if c.inward() {
 		c.client, c.server, c.external = c.origin.to, socket.RemoteAddress(), socket
@@ -37,8 +37,8 @@ func (c *Connection) begun(socket *completion.Socket) {
 	c.session = c.fw.sessions.open(c.listener, client)
 }
 
-// reached notes the side that was connected to.
-func (c *Connection) reached(side stream) {
+// setConnected notes the side that was connected to.
+func (c *Connection) setConnected(side stream) {
 	if c.inward() {
 		c.internal = side
 	} else {
@@ -46,22 +46,22 @@ func (c *Connection) reached(side stream) {
 	}
 }
 
-// stand goes on when both sides are there: the filter that has expected the
+// startPump goes on when both sides are there: the filter that has expected the
 // connection is told, and then the data flows.
-func (c *Connection) stand() {
+func (c *Connection) startPump() {
 	if c.origin == nil {
 		c.pump()
 		return
 	}
 	c.phase = phaseEvents
-	c.limit.Stop()
+	c.phaseTimer.Stop()
 	c.raise(EstablishedConnection)
 }
 
-// tells reports whether a filter with a mask is told the event that is raised. Of a
+// wantsEvent reports whether a filter with a mask is told the event that is raised. Of a
 // secondary connection it is if it wants all connections. The filter that has
 // expected the connection is told that it stands, and its end.
-func (c *Connection) tells(f *filter, mask EventMask) bool {
+func (c *Connection) wantsEvent(f *filter, mask EventMask) bool {
 	event := c.event.Type
 	wanted := mask&event != 0
 	switch {

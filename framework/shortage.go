@@ -52,7 +52,7 @@ func (fw *Firewall) short(w *completion.Worker) {
 		if h := c.clientConn(); h != nil {
 			h.cutOff(ByLimit, reason)
 		} else {
-			c.broke(ByLimit, errors.New(reason))
+			c.breakOff(ByLimit, errors.New(reason))
 		}
 	}
 }

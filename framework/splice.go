@@ -36,8 +36,8 @@ func (f *flow) splice() bool {
 	return true
 }
 
-// weigh counts the full buffers in a row.
-func (f *flow) weigh(b *completion.Buffer) {
+// countFull counts the full buffers in a row.
+func (f *flow) countFull(b *completion.Buffer) {
 	if b == nil {
 		if f.pipe != nil && f.pipe.Held() < bulkLeast {
 			f.full = 0

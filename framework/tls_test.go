@@ -434,11 +434,11 @@ func TestTLSTruncated(t *testing.T) {
 
 // TestTLSManyHandshakes has more handshakes than a worker makes at a time.
 func TestTLSManyHandshakes(t *testing.T) {
-	var h handshakes
+	var h handshakeLimiter
 	connections := make([]*Connection, maxHandshakes+2)
 	for i := range connections {
-		connections[i] = &Connection{greeting: &greeting{}}
-		if entered := h.enter(connections[i]); entered != (i < maxHandshakes) || connections[i].greeting.turn == handshakeQueued == entered {
+		connections[i] = &Connection{handshake: &handshake{}}
+		if entered := h.enter(connections[i]); entered != (i < maxHandshakes) || connections[i].handshake.turn == handshakeQueued == entered {
 			t.Fatalf("connection %d: %t", i, entered)
 		}
 	}
@@ -459,7 +459,7 @@ func TestTLSOnlyHellos(t *testing.T) {
 			config.Service.Workers = 1
 			config.Listeners[0].TLS.HandshakeTimeout = 100 * patience
 			g := startGateway(t, config)
-			on := func(f func(h *handshakes)) {
+			on := func(f func(h *handshakeLimiter)) {
 				check(t, g.Port().Workers()[0].Call(func() { f(&g.live[0].handshakes) }))
 			}
 			clients := make([]net.Conn, maxHandshakes+100)
@@ -468,7 +468,7 @@ func TestTLSOnlyHellos(t *testing.T) {
 				must(clients[i].Write(hello.Bytes()))(t)
 				must(io.ReadFull(clients[i], make([]byte, 1)))(t) // it has been answered
 			}
-			on(func(h *handshakes) {
+			on(func(h *handshakeLimiter) {
 				if h.waiting != len(clients) || h.making != 0 || len(h.queue) != 0 {
 					t.Errorf("%d wait for their clients, %d are made, %d wait for their turn", h.waiting, h.making, len(h.queue))
 				}
@@ -477,19 +477,19 @@ func TestTLSOnlyHellos(t *testing.T) {
 			must(conn.Write([]byte("x")))(t)
 			must(io.ReadFull(conn, make([]byte, 1)))(t)
 
-			on(func(h *handshakes) { h.waiting += maxWaitingHandshakes - len(clients) }) // as if there were more
+			on(func(h *handshakeLimiter) { h.waiting += maxWaitingHandshakes - len(clients) }) // as if there were more
 			late := g.dial(t)
 			must(late.Write(hello.Bytes()))(t)
 			eventually(t, "the oldest has ended", func() bool { return g.log.has("has waited for the client for longest") })
 			if _, err := io.Copy(io.Discard, clients[0]); errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Error("it is not the oldest that has ended")
 			}
-			on(func(h *handshakes) { h.waiting -= maxWaitingHandshakes - len(clients) })
+			on(func(h *handshakeLimiter) { h.waiting -= maxWaitingHandshakes - len(clients) })
 			for _, c := range append(clients, late) {
 				c.Close()
 			}
 			eventually(t, "nothing is left", func() (none bool) {
-				on(func(h *handshakes) { none = h.waiting == 0 && h.oldest == nil && h.youngest == nil })
+				on(func(h *handshakeLimiter) { none = h.waiting == 0 && h.oldest == nil && h.youngest == nil })
 				return none
 			})
 		})

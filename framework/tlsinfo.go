@@ -46,10 +46,10 @@ func (t *TLSInfo) agreed(state tls.ConnectionState) {
 // it offers, and behind the handshake what was agreed on. It is nil on a listener
 // without TLS, and before.
 func (c *Connection) TLS() *TLSInfo {
-	if c.greeting == nil || c.greeting.info.Hello == nil {
+	if c.handshake == nil || c.handshake.info.Hello == nil {
 		return nil
 	}
-	return &c.greeting.info
+	return &c.handshake.info
 }
 
 // SetTLSMode decides for this connection whether TLS is terminated (TLSTerminate) or
@@ -67,6 +67,6 @@ func (c *Connection) SetTLSMode(mode string) error {
 	case mode != TLSTerminate && mode != TLSPassThrough:
 		return &UnknownNameError{What: "TLS mode", Name: mode, Known: []string{TLSTerminate, TLSPassThrough}}
 	}
-	c.greeting.mode = mode
+	c.handshake.mode = mode
 	return nil
 }

@@ -147,8 +147,8 @@ func (a *attempts) release() {
 	}
 }
 
-// missed notes that the server could not be connected.
-func (a *attempts) missed(err error) {
+// serverFailed notes that the server could not be connected.
+func (a *attempts) serverFailed(err error) {
 	a.lastErr = err
 	if a.server != nil {
 		a.server.Report(err)
@@ -161,7 +161,7 @@ func (a *attempts) missed(err error) {
 // is known already. If there is no server, a filter may still play one.
 func (c *Connection) chooseServer() {
 	if c.origin != nil {
-		c.aim(c.origin.to)
+		c.setServer(c.origin.to)
 	} else {
 		c.choose()
 	}
@@ -173,12 +173,12 @@ func (c *Connection) choose() {
 	a := &c.attempts
 	a.server, a.refusal = c.upstream.balancer.Choose(balance.AddressKey(c.client.Addr()), a.tried)
 	if a.server != nil {
-		c.aim(a.server.Address())
+		c.setServer(a.server.Address())
 	}
 }
 
-// aim notes the server that is to be connected.
-func (c *Connection) aim(to completion.Address) {
+// setServer notes the server that is to be connected.
+func (c *Connection) setServer(to completion.Address) {
 	if !c.inward() { // then it is the client, who is known
 		c.server = to
 	}
@@ -202,10 +202,10 @@ func (c *Connection) connect() {
 		}
 		err := c.worker.Connect(a.overlapped, to)
 		if err == nil {
-			c.limit.Reset(c.connectTimeout())
+			c.phaseTimer.Reset(c.connectTimeout())
 			return
 		}
-		c.missed(err)
+		c.serverFailed(err)
 	}
 	c.unreachable()
 }
@@ -219,10 +219,10 @@ func (c *Connection) mayConnect() bool {
 	return a.server != nil
 }
 
-// missed goes on to the next server after one that could not be connected.
-func (c *Connection) missed(err error) {
+// serverFailed goes on to the next server after one that could not be connected.
+func (c *Connection) serverFailed(err error) {
 	a := &c.attempts
-	a.missed(err)
+	a.serverFailed(err)
 	if c.origin == nil && len(a.tried) < maxAttempts {
 		c.choose()
 	}
@@ -264,7 +264,7 @@ func (n *connecting) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Ove
 	default:
 		c.tryNext(err)
 	}
-	c.ending()
+	c.afterCompletion()
 }
 
 // connected goes on with a server that has been connected.
@@ -273,8 +273,8 @@ func (c *Connection) connected(side stream) {
 		s.Report(nil)
 	}
 	c.attempts.overlapped, c.attempts.tried = nil, nil // many connections stand for a long time
-	c.reached(side)
-	c.stand()
+	c.setConnected(side)
+	c.startPump()
 }
 
 // tryNext goes on with the next server.
@@ -282,7 +282,7 @@ func (c *Connection) tryNext(err error) {
 	if errors.Is(err, completion.ErrOperationAborted) {
 		err = fmt.Errorf("no answer within %v", c.connectTimeout())
 	}
-	c.missed(err)
+	c.serverFailed(err)
 	c.connect()
 }
 
@@ -310,7 +310,7 @@ func (c *Connection) secured(err error) {
 			c.tryNext(err)
 		}
 	}
-	c.ending()
+	c.afterCompletion()
 }
 
 // SetUpstream chooses the upstream whose servers the connection goes to. It is legal in

@@ -126,7 +126,7 @@ func (u *upstreamTLS) secure(socket *completion.Socket, host string, done func(e
 		if err == nil {
 			result = resultOf(s.ConnectionState())
 		} else {
-			err = fmt.Errorf("TLS handshake: %w", explained(err))
+			err = fmt.Errorf("TLS handshake: %w", explainTLSError(err))
 		}
 		u.handshakes[result].Add(w.Index(), 1)
 		done(err)

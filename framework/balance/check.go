@@ -54,13 +54,13 @@ type check struct {
 
 	connect, send, recv *completion.Overlapped
 
-	side    stream            // what was connected
-	shaking *tlsstream.Stream // instead, while the TLS handshake goes on
-	request []byte
-	head    []byte // of the answer
-	first   bool   // no check has ended yet
-	running bool   // its result is not known yet
-	stopped bool
+	side      stream            // what was connected
+	handshake *tlsstream.Stream // instead, while the TLS handshake goes on
+	request   []byte
+	head      []byte // of the answer
+	first     bool   // no check has ended yet
+	running   bool   // its result is not known yet
+	stopped   bool
 }
 
 // startCheck begins to check a server.
@@ -128,8 +128,8 @@ func (c *check) hangUp() {
 	if c.connect.InFlight() {
 		_ = c.connect.Cancel() // in flight
 	}
-	if c.shaking != nil {
-		c.shaking.Abort(completion.ErrOperationAborted)
+	if c.handshake != nil {
+		c.handshake.Abort(completion.ErrOperationAborted)
 	}
 	if c.side != nil {
 		_ = c.side.Close() // it is open
@@ -144,7 +144,7 @@ func (c *check) connected(_ bool, _ int, err error, o *completion.Overlapped, _ 
 	}
 	handshake := c.server.upstream.handshake.Load()
 	if err == nil && c.running && handshake != nil {
-		if c.shaking, err = (*handshake)(socket, c.server.Target().Text, c.secured); err == nil {
+		if c.handshake, err = (*handshake)(socket, c.server.Target().Text, c.secured); err == nil {
 			c.side = nil
 			return
 		}
@@ -154,7 +154,7 @@ func (c *check) connected(_ bool, _ int, err error, o *completion.Overlapped, _ 
 
 // secured is told the end of the TLS handshake.
 func (c *check) secured(err error) {
-	c.side, c.shaking = c.shaking, nil
+	c.side, c.handshake = c.handshake, nil
 	c.reached(err)
 }
 
@@ -250,7 +250,7 @@ func (c *check) result(err error) {
 
 // rest waits for the next check, when everything of this one has come back.
 func (c *check) rest() {
-	if c.stopped || c.shaking != nil || c.connect.InFlight() || c.send.InFlight() || c.recv.InFlight() || c.next.Armed() {
+	if c.stopped || c.handshake != nil || c.connect.InFlight() || c.send.InFlight() || c.recv.InFlight() || c.next.Armed() {
 		return
 	}
 	wait := c.config.Interval

@@ -43,14 +43,14 @@ func begin(socket *completion.Socket, received []byte, done func(error), side fu
 	s.wire.remote = netAddr(socket.RemoteAddress())
 	s.wire.local = netAddr{AddrPort: socket.LocalAddrPort()}
 	s.conn = side(&s.wire)
-	w.Port().Go(s.shake)
+	w.Port().Go(s.runHandshake)
 	return s, nil
 }
 
-// shake is the goroutine of the handshake.
-func (s *Stream) shake() {
-	err := s.conn.Handshake()                            //nolint:noctx // the stream has a limit of its own, which closes the socket
-	_ = s.Socket.Worker().Post(func() { s.shaken(err) }) // an error means that nobody wants to know
+// runHandshake is the goroutine of the handshake.
+func (s *Stream) runHandshake() {
+	err := s.conn.Handshake()                                   //nolint:noctx // the stream has a limit of its own, which closes the socket
+	_ = s.Socket.Worker().Post(func() { s.handshakeDone(err) }) // an error means that nobody wants to know
 }
 
 // asking is a stream as the task that the goroutine of the handshake posts when it
@@ -75,9 +75,9 @@ func (a *asking) CompleteTask(any) {
 // OnWait has waits called, on the worker, each time that the handshake waits for the peer.
 func (s *Stream) OnWait(waits func()) { s.waits = waits }
 
-// shaken is the end of the handshake. What the peer has to be told of a failure is sent
+// handshakeDone is the end of the handshake. What the peer has to be told of a failure is sent
 // before.
-func (s *Stream) shaken(err error) {
+func (s *Stream) handshakeDone(err error) {
 	s.wire.established, s.waits = true, nil // the goroutine has ended
 	s.failed = err
 	s.shook, s.more = true, true // data may have come with the end of the handshake
@@ -107,8 +107,8 @@ func (s *Stream) Abort(err error) {
 	s.wire.arrived(nil, err)
 }
 
-// Shaking reports whether done has not been called yet.
-func (s *Stream) Shaking() bool { return s.done != nil }
+// Handshaking reports whether done has not been called yet.
+func (s *Stream) Handshaking() bool { return s.done != nil }
 
 // ConnectionState returns what the handshake has agreed on.
 func (s *Stream) ConnectionState() tls.ConnectionState { return s.conn.ConnectionState() }

@@ -40,8 +40,8 @@ type Stream struct {
 	failed error       // so
 }
 
-// farewell is how long a stream that is closed waits for the peer to take what was sent.
-const farewell = 2 * time.Second
+// lingerTime is how long a stream that is closed waits for the peer to take what was sent.
+const lingerTime = 2 * time.Second
 
 // arriving and sent are the stream as the notification of the socket's operations.
 type (
@@ -300,7 +300,7 @@ func (s *Stream) Close() error {
 	if cut {
 		return s.Socket.Close()
 	}
-	s.limit = s.Worker().AfterFunc(farewell, func() {
+	s.limit = s.Worker().AfterFunc(lingerTime, func() {
 		if !s.Socket.Closed() {
 			_ = s.Socket.Reset() // it is open
 		}

@@ -297,7 +297,7 @@ func TestAbort(t *testing.T) {
 			shaken := make(chan error, 2)
 			r.connect(l.Addr(), &tls.Config{ServerName: "a.example"}, func(err error) { shaken <- err })
 			r.on(func() {
-				if !r.stream.Shaking() {
+				if !r.stream.Handshaking() {
 					t.Error("it is over before it began")
 				}
 				end(r.stream)
@@ -306,7 +306,7 @@ func TestAbort(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 			r.on(func() {
-				if r.stream.Abort(mine); r.stream.Shaking() {
+				if r.stream.Abort(mine); r.stream.Handshaking() {
 					t.Error("it goes on")
 				}
 				_ = r.stream.Reset()

@@ -14,8 +14,8 @@ const (
 	maxWaitingHandshakes = 4096
 )
 
-// handshakes is the handshakes with clients of a worker.
-type handshakes struct {
+// handshakeLimiter is the handshakes with clients of a worker.
+type handshakeLimiter struct {
 	making int
 	queue  []*Connection // for their turn
 
@@ -34,38 +34,38 @@ const (
 )
 
 // enter reports whether a connection may begin its handshake; else it waits.
-func (h *handshakes) enter(c *Connection) bool {
+func (h *handshakeLimiter) enter(c *Connection) bool {
 	if h.making >= maxHandshakes {
-		c.greeting.turn = handshakeQueued
+		c.handshake.turn = handshakeQueued
 		h.queue = append(h.queue, c)
 		return false
 	}
-	c.greeting.turn = handshakeMaking
+	c.handshake.turn = handshakeMaking
 	h.making++
 	return true
 }
 
 // wait notes that a handshake waits for its client, and lets the next one begin.
-func (h *handshakes) wait(c *Connection) {
-	if c.greeting.turn != handshakeMaking {
+func (h *handshakeLimiter) wait(c *Connection) {
+	if c.handshake.turn != handshakeMaking {
 		return // it has waited before
 	}
-	c.greeting.turn = handshakeWaits
+	c.handshake.turn = handshakeWaits
 	h.append(c)
 	h.making--
 	h.next()
 	if h.waiting > maxWaitingHandshakes {
 		oldest := h.oldest
 		h.remove(oldest)
-		oldest.greeting.turn = handshakeNone
-		oldest.greeting.stream.Abort(errCrowded)
+		oldest.handshake.turn = handshakeNone
+		oldest.handshake.stream.Abort(errCrowded)
 	}
 }
 
 // leave is the end of a handshake.
-func (h *handshakes) leave(c *Connection) {
-	turn := c.greeting.turn
-	c.greeting.turn = handshakeNone
+func (h *handshakeLimiter) leave(c *Connection) {
+	turn := c.handshake.turn
+	c.handshake.turn = handshakeNone
 	switch turn {
 	case handshakeWaits:
 		h.remove(c)
@@ -77,40 +77,40 @@ func (h *handshakes) leave(c *Connection) {
 }
 
 // next lets the next one begin.
-func (h *handshakes) next() {
+func (h *handshakeLimiter) next() {
 	for len(h.queue) > 0 {
 		c := h.queue[0]
 		h.queue[0] = nil // the array lives on
 		h.queue = h.queue[1:]
 		if !c.Ended() {
-			c.shake()
+			c.startHandshake()
 			return
 		}
 	}
 }
 
-func (h *handshakes) append(c *Connection) {
-	c.greeting.older = h.youngest
+func (h *handshakeLimiter) append(c *Connection) {
+	c.handshake.older = h.youngest
 	if h.youngest == nil {
 		h.oldest = c
 	} else {
-		h.youngest.greeting.younger = c
+		h.youngest.handshake.younger = c
 	}
 	h.youngest = c
 	h.waiting++
 }
 
-func (h *handshakes) remove(c *Connection) {
-	g := c.greeting
+func (h *handshakeLimiter) remove(c *Connection) {
+	g := c.handshake
 	if g.older == nil {
 		h.oldest = g.younger
 	} else {
-		g.older.greeting.younger = g.younger
+		g.older.handshake.younger = g.younger
 	}
 	if g.younger == nil {
 		h.youngest = g.older
 	} else {
-		g.younger.greeting.older = g.older
+		g.younger.handshake.older = g.older
 	}
 	g.older, g.younger = nil, nil
 	h.waiting--
