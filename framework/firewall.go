@@ -218,7 +218,7 @@ func (fw *Firewall) leaveIdle() {
 		_ = w.Post(func() { // the port is open
 			for c := range fw.live[i].connections {
 				if h := c.clientConn(); h != nil && !c.Ended() {
-					h.leave()
+					h.drain()
 				}
 			}
 		})

@@ -61,8 +61,8 @@ func (b *body) decode(n int) (int, []byte, error) {
 // pending reports whether there may be more content in what has been taken.
 func (b *body) pending() bool { return b.decoder != nil && b.decoder.Pending() }
 
-// tired reports whether others should have their turn.
-func (b *body) tired() bool { return b.pending() && b.decoded >= maxTurn }
+// turnUsed reports whether others should have their turn.
+func (b *body) turnUsed() bool { return b.pending() && b.decoded >= maxTurn }
 
 // end is for a body that ends with its sender's stream.
 func (b *body) end() {
@@ -122,12 +122,12 @@ func (x *Exchange) DecodeBody(dir Direction) error {
 	if dir == Downstream && x.contentless() { // the length that the body would have is not known
 		header.Remove("Content-Length")
 	}
-	tellDecoded(header)
+	removeCodingFields(header)
 	return nil
 }
 
-// tellDecoded makes the head of a message that of one without a coding.
-func tellDecoded(h *http1.Header) {
+// removeCodingFields makes the head of a message that of one without a coding.
+func removeCodingFields(h *http1.Header) {
 	for _, name := range []string{"Content-Encoding", "Content-Digest", "Repr-Digest", "Digest", "Content-MD5"} {
 		h.Remove(name)
 	}

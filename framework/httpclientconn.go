@@ -29,14 +29,14 @@ type clientConn struct {
 	chunkInUse bool          // a part of the chunk is on its way to a server
 	chunkHeld  bool          // a filter keeps a part of it
 	held       bool          // the flow waits until rest has been taken
-	heldAt     time.Duration // since when
+	heldSince  time.Duration // since when
 	ended      bool          // the client sends no more
 	out        []byte        // for the client
-	flying     []byte        // and on its way
+	inFlight   []byte        // and on its way
 	sending    bool          // something is on its way to the client
 	offered    int           // bytes of that
 	closing    bool          // no more requests are taken
-	shut       bool          // the end has been sent
+	endSent    bool          // the end has been sent
 	detached   bool
 
 	timer    *completion.Timer
@@ -94,13 +94,13 @@ func (c *Connection) clientConn() *clientConn {
 func (h *clientConn) Data(_ *Connection, chunk []byte) Verdict {
 	h.rest = chunk
 	if h.wait == waitBody {
-		h.credit(len(chunk))
+		h.creditBody(len(chunk))
 	}
 	h.take()
 	if h.taken() {
 		return Pass
 	}
-	h.held, h.heldAt = true, h.w.worker.Now()
+	h.held, h.heldSince = true, h.w.worker.Now()
 	return Hold
 }
 
@@ -131,7 +131,7 @@ func (h *clientConn) MaySend(*Connection) {
 	if h.sending {
 		h.sending = false
 		h.down.spend(h.w.worker.Now())
-		h.flying = h.w.giveBack(h.flying)
+		h.inFlight = h.w.giveBack(h.inFlight)
 		if h.x != nil && h.x.websocket != nil {
 			h.x.claimMessages() // it is less than before
 		}
@@ -147,8 +147,8 @@ func (h *clientConn) goOn() {
 	h.proceed()
 }
 
-// later goes on when others have had their turn.
-func (h *clientConn) later() {
+// yieldTurn goes on when others have had their turn.
+func (h *clientConn) yieldTurn() {
 	if h.postponed {
 		return
 	}
@@ -166,18 +166,18 @@ func (h *clientConn) Detach() {
 	if h.x != nil {
 		h.x.abandon()
 	}
-	h.letGo()
+	h.resumeFlow()
 }
 
 // proceed goes on with what has been received, and is called after whatever it may have
 // waited for.
 func (h *clientConn) proceed() {
 	h.take()
-	h.letGo()
+	h.resumeFlow()
 }
 
-// letGo receives again when everything received has been taken.
-func (h *clientConn) letGo() {
+// resumeFlow receives again when everything received has been taken.
+func (h *clientConn) resumeFlow() {
 	if h.detached {
 		h.rest = nil
 	}
@@ -196,7 +196,7 @@ func (h *clientConn) take() {
 	if h.x != nil {
 		h.x.requestBody.decoded = 0
 	}
-	for h.takeSome() {
+	for h.parseNext() {
 	}
 	h.taking = false
 	if h.x != nil && h.x.server != nil {
@@ -213,9 +213,9 @@ func (h *clientConn) take() {
 	h.flush()
 }
 
-// takeSome takes a part of what has been received; false if there is none or it must
+// parseNext takes a part of what has been received; false if there is none or it must
 // wait.
-func (h *clientConn) takeSome() bool {
+func (h *clientConn) parseNext() bool {
 	switch x := h.x; {
 	case len(h.rest) == 0 && !h.pending() || h.chunkInUse || h.c.Ended():
 		return false
@@ -245,12 +245,12 @@ func (h *clientConn) takeSome() bool {
 
 // write puts data behind what is to be sent to the client.
 func (h *clientConn) write(data []byte) {
-	h.room()
+	h.ensureOut()
 	h.out = append(h.out, data...)
 }
 
-// room makes out usable.
-func (h *clientConn) room() {
+// ensureOut makes out usable.
+func (h *clientConn) ensureOut() {
 	if h.out == nil {
 		h.out = h.w.buffer()
 	}
@@ -261,8 +261,8 @@ func (h *clientConn) flush() {
 	switch {
 	case h.sending || h.c.Ended():
 	case len(h.out) > 0:
-		h.flying, h.out = h.out, nil
-		h.offer(h.flying, nil)
+		h.inFlight, h.out = h.out, nil
+		h.offer(h.inFlight, nil)
 	case h.closing && h.x == nil:
 		h.end()
 	}
@@ -286,24 +286,24 @@ func (h *clientConn) flowing() bool {
 // end sends the end of the stream. What the client still sends is thrown away for a
 // while, so that it is not reset before it has read the answer.
 func (h *clientConn) end() {
-	if h.shut || h.detached {
+	if h.endSent || h.detached {
 		return
 	}
-	h.shut = true
+	h.endSent = true
 	h.await(waitClose)
 	_ = h.c.CloseSend() // an error means that the connection ends
 }
 
-// leaving reports whether the connection should end with its next response: the service
+// draining reports whether the connection should end with its next response: the service
 // ends, or a reload has replaced the listener. It is asked when the head of a response is
 // written, which tells the client, and what the client was told holds.
-func (h *clientConn) leaving() bool {
+func (h *clientConn) draining() bool {
 	return h.c.fw.closing.Load() || h.c.listener.replaced.Load()
 }
 
-// leave is for the end of the service. A connection that waits for a request waits a
+// drain is for the end of the service. A connection that waits for a request waits a
 // little longer for one that may be on its way, and a WebSocket that can be told is told.
-func (h *clientConn) leave() {
+func (h *clientConn) drain() {
 	switch {
 	case h.x == nil && h.wait == waitRequest:
 		h.await(waitRequest)
@@ -312,8 +312,8 @@ func (h *clientConn) leave() {
 	}
 }
 
-// next goes on behind an exchange. Whoever has called sends what is left.
-func (h *clientConn) next(keepAlive bool) {
+// nextRequest goes on behind an exchange. Whoever has called sends what is left.
+func (h *clientConn) nextRequest(keepAlive bool) {
 	h.x = nil
 	if !keepAlive || h.ended {
 		h.closing = true
@@ -327,7 +327,7 @@ func (h *clientConn) await(wait httpWait) {
 	now := h.w.worker.Now()
 	h.wait, h.deadline = wait, 0
 	h.up.since = now
-	if limit := h.limit(wait); limit > 0 && !h.detached {
+	if limit := h.waitLimit(wait); limit > 0 && !h.detached {
 		h.deadline = now + limit
 		h.arm(h.deadline)
 	}
@@ -342,8 +342,8 @@ func (h *clientConn) arm(by time.Duration) {
 	}
 }
 
-// limit returns how long a wait may last; 0: for ever.
-func (h *clientConn) limit(wait httpWait) time.Duration {
+// waitLimit returns how long a wait may last; 0: for ever.
+func (h *clientConn) waitLimit(wait httpWait) time.Duration {
 	switch wait {
 	case waitRequest:
 		if h.c.fw.closing.Load() {
@@ -365,8 +365,8 @@ func (h *clientConn) limit(wait httpWait) time.Duration {
 	return 0
 }
 
-// credit gives the client time for a part of its body that it has sent.
-func (h *clientConn) credit(bytes int) {
+// creditBody gives the client time for a part of its body that it has sent.
+func (h *clientConn) creditBody(bytes int) {
 	now := h.w.worker.Now()
 	h.up.spend(now)
 	h.up.earn(bytes, h.config.BodyRate)
@@ -380,11 +380,11 @@ func (h *clientConn) expire() {
 	if h.c.Ended() || h.detached {
 		return
 	}
-	defer h.x.rescue()
+	defer h.x.recoverPanic()
 	now := h.w.worker.Now()
 	if h.sending && now >= h.down.due() {
 		if h.c.flows[Downstream].state == flowSending {
-			h.takesTooLittle()
+			h.readsTooSlowly()
 			return
 		}
 		h.down = pace{since: now, left: h.config.SendTimeout} // it is a filter that keeps it
@@ -403,8 +403,8 @@ func (h *clientConn) expire() {
 	}
 }
 
-// takesTooLittle ends the connection of a client that takes too little.
-func (h *clientConn) takesTooLittle() {
+// readsTooSlowly ends the connection of a client that takes too little.
+func (h *clientConn) readsTooSlowly() {
 	h.c.listener.httpCutOff.Add(h.w.worker.Index(), 1)
 	h.cutOff(ByLimit, fmt.Sprintf("the client has taken less than %d bytes/s of what was sent to it (send_rate) for longer than %v (send_timeout)", h.config.SendRate, h.config.SendTimeout))
 }

@@ -63,17 +63,17 @@ func (x *Exchange) fail(status int, by EndedBy, reason string) {
 	if x.reason == "" {
 		x.by, x.reason = by, reason
 	}
-	if x.begun() {
-		x.broken(by, reason)
+	if x.responseBegun() {
+		x.breakResponse(by, reason)
 		return
 	}
 	page, kind := errorPage(x.request.Get("accept"), status, string(x.id[:]))
 	x.respond(status, []Field{{"Content-Type", kind}, {"Cache-Control", "no-store"}}, page)
 }
 
-// rescue is deferred where the port calls: a panic of the gateway's own ends the exchange,
+// recoverPanic is deferred where the port calls: a panic of the gateway's own ends the exchange,
 // which may be nil, and nobody else's.
-func (x *Exchange) rescue() {
+func (x *Exchange) recoverPanic() {
 	r := recover()
 	if r == nil {
 		return
@@ -113,7 +113,7 @@ func (x *Exchange) respond(status int, fields []Field, body []byte) {
 // makeAnswer makes the head of an answer in the server's place.
 func (x *Exchange) makeAnswer(status int, fields []Field) {
 	x.dropServer()
-	x.downWhole.limit = 0 // it is not gathered
+	x.downGathered.limit = 0 // it is not gathered
 	x.response.Make(status)
 	for _, f := range fields {
 		x.response.Add(f.Name, f.Value)
@@ -125,7 +125,7 @@ func (x *Exchange) makeAnswer(status int, fields []Field) {
 
 // sendAnswer puts it behind what is sent to the client, given the length of its content.
 func (x *Exchange) sendAnswer(length int64) {
-	x.settleRequest()
+	x.discardRequest()
 	if x.response.Status() == 304 {
 		length = unknownLength // that of what the client has is not known
 	}
@@ -134,9 +134,9 @@ func (x *Exchange) sendAnswer(length int64) {
 	x.writeHead()
 }
 
-// settleRequest is for a request that is answered in the server's place. What is left of
+// discardRequest is for a request that is answered in the server's place. What is left of
 // its body is not waited for: the connection ends behind the answer.
-func (x *Exchange) settleRequest() {
+func (x *Exchange) discardRequest() {
 	x.committed = true
 	if x.requestBody.Done() && x.requestState > requestHead {
 		x.requestState = requestComplete

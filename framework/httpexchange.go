@@ -35,7 +35,7 @@ type progress struct {
 	h       *clientConn
 	id      [16]byte
 	started time.Duration // the first byte of the request was received
-	over    bool
+	done    bool
 
 	requestState requestState
 	committed    bool // the request's head has gone on, or never will: it stays as it is
@@ -60,12 +60,12 @@ type progress struct {
 	tunnel        bool       // the connection has been upgraded
 	websocket     *webSocket // to one whose messages filters see; nil: not to one
 
-	up, down           asking // the filters, in each direction
-	upWhole, downWhole whole
-	kept               *completion.Buffer // a part of which a filter keeps, without a server any more
-	values             values
-	spool              *Spool      // has the request's body; nil: it is not on the disk
-	file               *fileAnswer // is the answer; nil: none is
+	up, down                 filterPass // the filters, in each direction
+	upGathered, downGathered gatheredBody
+	kept                     *completion.Buffer // a part of which a filter keeps, without a server any more
+	values                   values
+	spool                    *Spool      // has the request's body; nil: it is not on the disk
+	file                     *fileAnswer // is the answer; nil: none is
 
 	claimed            int // bytes that it keeps, see claim
 	status             int
@@ -180,7 +180,7 @@ func (x *Exchange) forward() {
 			x.upstream = x.route.upstream
 		}
 	}
-	x.h.tellForwarded(&x.request)
+	x.h.addForwardedFields(&x.request)
 	if x.request.Upgrade() != nil && x.seesMessages() {
 		x.narrowExtensions()
 	}
@@ -194,7 +194,7 @@ func (x *Exchange) forward() {
 func (x *Exchange) connect() {
 	h := x.h
 	for x.choose() {
-		if s := x.unused(); s != nil {
+		if s := x.idleServer(); s != nil {
 			x.server, s.x = s, x
 			h.c.listener.httpServers[1].Add(h.w.worker.Index(), 1)
 			x.sendHead()
@@ -206,7 +206,7 @@ func (x *Exchange) connect() {
 			h.await(waitConnect)
 			return
 		}
-		x.missed(err)
+		x.serverFailed(err)
 	}
 	switch {
 	case len(x.tried) == 0:
@@ -257,29 +257,29 @@ func (x *Exchange) key() uint64 {
 	return balance.AddressKey(x.h.c.client.Addr())
 }
 
-// missed gives up a server that has failed.
-func (x *Exchange) missed(err error) {
+// serverFailed gives up a server that has failed.
+func (x *Exchange) serverFailed(err error) {
 	x.lastErr = err
 	x.place.Report(err)
 	x.tried = append(x.tried, x.place)
-	x.release()
+	x.releasePlace()
 }
 
-// release gives back the place at the server.
-func (x *Exchange) release() {
+// releasePlace gives back the place at the server.
+func (x *Exchange) releasePlace() {
 	if x.place != nil {
 		x.place.Release()
 		x.place = nil
 	}
 }
 
-// unused takes an idle connection to a server, but none to send a request again: it may
+// idleServer takes an idle connection to a server, but none to send a request again: it may
 // have ended, too.
-func (x *Exchange) unused() *serverConn {
+func (x *Exchange) idleServer() *serverConn {
 	if x.retries > 0 {
 		return nil
 	}
-	return x.h.w.unused(x.target)
+	return x.h.w.takeIdle(x.target)
 }
 
 var errConnectTimeout = errors.New("no answer in time")
@@ -287,19 +287,19 @@ var errConnectTimeout = errors.New("no answer in time")
 // connectTimedOut gives a server up that takes too long to be connected.
 func (x *Exchange) connectTimedOut() {
 	x.dropServer()
-	x.unreached(errConnectTimeout)
+	x.connectFailed(errConnectTimeout)
 }
 
-// unreached goes on to the next server.
-func (x *Exchange) unreached(err error) {
+// connectFailed goes on to the next server.
+func (x *Exchange) connectFailed(err error) {
 	x.server = nil
-	x.missed(err)
+	x.serverFailed(err)
 	x.connect()
 	x.h.proceed()
 }
 
-// reached goes on with a server that has been connected.
-func (x *Exchange) reached() {
+// connected goes on with a server that has been connected.
+func (x *Exchange) connected() {
 	x.sendHead()
 	x.h.proceed()
 }
@@ -308,7 +308,7 @@ func (x *Exchange) reached() {
 func (x *Exchange) sendHead() {
 	s, r := x.server, &x.request
 	x.sentMethod = r.Method()
-	s.room()
+	s.ensureOut()
 	s.out = r.AppendLine(s.out)
 	if r.Find("host", 0) < 0 { // in HTTP/1.0 it may be missing
 		s.out = append(append(append(s.out, "Host: "...), x.host()...), "\r\n"...)
@@ -322,12 +322,12 @@ func (x *Exchange) sendHead() {
 	}
 	s.out = append(s.out, "\r\n"...)
 	x.requestState = requestBody
-	gathered := x.upWhole.data
-	x.upWhole.data = nil
+	gathered := x.upGathered.data
+	x.upGathered.data = nil
 	switch {
 	case x.spool != nil:
 		x.spool.release()
-	case x.upWhole.full():
+	case x.upGathered.full():
 		x.passUp(gathered)
 		x.endRequest()
 	case len(gathered) > 0:
@@ -343,7 +343,7 @@ func (x *Exchange) sendHead() {
 func (x *Exchange) passGathered(data []byte) {
 	x.h.await(waitBody)
 	x.filterRequestBody(data)
-	if !x.over && !x.up.held && x.requestBody.Done() {
+	if !x.done && !x.up.held && x.requestBody.Done() {
 		x.endRequestBody()
 	}
 }
@@ -366,8 +366,8 @@ func (x *Exchange) takeBody() bool {
 	if x.up.held || x.spool != nil && x.spool.busy() || x.server != nil && (x.server.sending || len(x.server.out) > maxOut) {
 		return false
 	}
-	if x.requestBody.tired() {
-		h.later()
+	if x.requestBody.turnUsed() {
+		h.yieldTurn()
 		return false
 	}
 	n, content, err := x.requestBody.next(h.rest)
@@ -387,7 +387,7 @@ func (x *Exchange) takeBody() bool {
 	if x.requestBody.Done() && !x.up.held && x.requestState == requestBody {
 		x.endRequestBody()
 	}
-	return !x.over
+	return !x.done
 }
 
 // passUp sends content of the request's body to the server.
@@ -401,7 +401,7 @@ func (x *Exchange) passUp(content []byte) {
 func (x *Exchange) endRequest() {
 	x.requestState = requestComplete
 	if x.chunkedUp && x.server != nil && !x.peerClosed {
-		x.server.room()
+		x.server.ensureOut()
 		x.server.out = http1.AppendLastChunk(x.server.out, x.requestBody.Trailer())
 	}
 	x.h.await(waitServer)
@@ -430,8 +430,8 @@ func (x *Exchange) sent() {
 	}
 }
 
-// notTaken is for a server that takes nothing any more. It may have answered.
-func (x *Exchange) notTaken() {
+// serverNotReading is for a server that takes nothing any more. It may have answered.
+func (x *Exchange) serverNotReading() {
 	x.peerClosed = true
 	if x.tunnel {
 		x.dropServer()
@@ -457,7 +457,7 @@ func (x *Exchange) serverEnded(err error) {
 		}
 		return
 	case x.responseState != responseHead:
-		x.broken(ByServer, "the server ended its answer before it was complete")
+		x.breakResponse(ByServer, "the server ended its answer before it was complete")
 		return
 	}
 	s := x.server
@@ -468,7 +468,7 @@ func (x *Exchange) serverEnded(err error) {
 	}
 	if x.mayRetry() {
 		if fresh {
-			if x.missed(err); !x.choose() { // there is no other
+			if x.serverFailed(err); !x.choose() { // there is no other
 				x.tried = x.tried[:0]
 			}
 		}
@@ -497,15 +497,15 @@ func (x *Exchange) mayRetry() bool {
 // dropServer ends the connection to the server.
 func (x *Exchange) dropServer() {
 	if s := x.server; s != nil {
-		s.leave(false)
+		s.release(false)
 	}
 }
 
 // timedOut is for a client or a server that has taken too long.
 func (x *Exchange) timedOut(by EndedBy, status int, reason string) {
 	x.keepAlive = false
-	if x.begun() {
-		x.broken(by, reason)
+	if x.responseBegun() {
+		x.breakResponse(by, reason)
 		return
 	}
 	x.fail(status, by, reason)
@@ -516,14 +516,16 @@ func (x *Exchange) clientBroke(reason string) {
 	x.timedOut(ByClient, 400, reason)
 }
 
-// begun reports whether the client has been sent something of the response: of one that
+// responseBegun reports whether the client has been sent something of the response: of one that
 // is gathered it has not.
-func (x *Exchange) begun() bool { return x.responseState >= responseContent && !x.gathering() }
+func (x *Exchange) responseBegun() bool { return x.responseState >= responseContent && !x.gathering() }
 
-func (x *Exchange) gathering() bool { return x.responseState == responseContent && x.downWhole.full() }
+func (x *Exchange) gathering() bool {
+	return x.responseState == responseContent && x.downGathered.full()
+}
 
-// broken is for a response that cannot be completed: the client must see that.
-func (x *Exchange) broken(by EndedBy, reason string) {
+// breakResponse is for a response that cannot be completed: the client must see that.
+func (x *Exchange) breakResponse(by EndedBy, reason string) {
 	if x.gathering() {
 		x.fail(502, by, reason)
 		return
@@ -570,16 +572,16 @@ func (x *Exchange) finish() {
 	h, keepAlive := x.h, x.keepAlive && x.requestState == requestComplete && !x.tunnel
 	x.end()
 	if !h.detached {
-		h.next(keepAlive)
+		h.nextRequest(keepAlive)
 	}
 }
 
 // end is the end of the exchange: nothing more comes of it.
 func (x *Exchange) end() {
-	if x.over {
+	if x.done {
 		return
 	}
-	x.over = true
+	x.done = true
 	x.inheritEnd()
 	if s := x.server; s != nil && x.down.held {
 		x.kept, s.buffer = s.buffer, nil
@@ -587,7 +589,7 @@ func (x *Exchange) end() {
 	x.requestBody.drop()
 	x.responseBody.drop()
 	x.dropServer()
-	x.release()
+	x.releasePlace()
 	x.endFile()
 	x.endSpool()
 	x.unclaim()
@@ -636,8 +638,8 @@ func (x *Exchange) identify(header *http1.Header) {
 	}
 }
 
-// tellForwarded tells the server of the client.
-func (h *clientConn) tellForwarded(r *http1.Request) {
+// addForwardedFields tells the server of the client.
+func (h *clientConn) addForwardedFields(r *http1.Request) {
 	if *h.config.Via {
 		r.Add("Via", "1.1 fwx")
 	}
@@ -666,7 +668,7 @@ func (h *clientConn) tellForwarded(r *http1.Request) {
 	r.AddBytes("Forwarded", h.w.scratch)
 }
 
-// describeClient makes what tellForwarded tells.
+// describeClient makes what addForwardedFields tells.
 func (h *clientConn) describeClient() {
 	h.client, h.scheme = "unknown", "http"
 	if h.c.handshake != nil {

@@ -53,7 +53,7 @@ type (
 // respondFile begins to answer the request with a file in the server's place.
 func (x *Exchange) respondFile(an *answer) {
 	x.dropServer()
-	x.settleRequest()
+	x.discardRequest()
 	x.responseState = responseHeld
 	f := &fileAnswer{x: x, answer: an, o: x.h.w.worker.CreateOverlapped()}
 	x.file = f
@@ -71,7 +71,7 @@ func (x *Exchange) respondFile(an *answer) {
 func (n *fileFound) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overlapped, _ any) {
 	f := (*fileAnswer)(n)
 	x := f.x
-	defer x.rescue()
+	defer x.recoverPanic()
 	if x == nil {
 		return
 	}
@@ -117,7 +117,7 @@ func (f *fileAnswer) begin(info fs.FileInfo) {
 	}
 	f.piece = x.h.w.piece()
 	if err := f.o.SetNotificationInterface((*fileRead)(f), nil); err != nil {
-		x.broken(ByGateway, "the answer's file: "+err.Error())
+		x.breakResponse(ByGateway, "the answer's file: "+err.Error())
 		return
 	}
 	f.read()
@@ -145,7 +145,7 @@ func (f *fileAnswer) read() {
 		err = f.answer.file.ReadFile(ov, f.piece[:min(int64(len(f.piece)), f.left)])
 	}
 	if err != nil {
-		f.x.broken(ByGateway, "the answer's file: "+err.Error())
+		f.x.breakResponse(ByGateway, "the answer's file: "+err.Error())
 	}
 }
 
@@ -153,16 +153,16 @@ func (f *fileAnswer) read() {
 func (n *fileRead) CompleteAsyncIO(_ bool, bytes int, err error, _ *completion.Overlapped, _ any) {
 	f := (*fileAnswer)(n)
 	x := f.x
-	defer x.rescue()
+	defer x.recoverPanic()
 	if x == nil {
 		return
 	}
 	h := x.h
 	switch {
 	case errors.Is(err, completion.ErrHandleEOF):
-		x.broken(ByGateway, "the answer's file has become shorter")
+		x.breakResponse(ByGateway, "the answer's file has become shorter")
 	case err != nil:
-		x.broken(ByGateway, "the answer's file: "+err.Error())
+		x.breakResponse(ByGateway, "the answer's file: "+err.Error())
 	default:
 		f.ready = f.piece[:bytes]
 		f.send()

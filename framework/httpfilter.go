@@ -98,15 +98,15 @@ func Answer(status int, fields []Field, body []byte) Verdict {
 	return Verdict{kind: verdictAnswer, answer: &answer{status: status, fields: fields, body: body}}
 }
 
-// asking is the filters being asked in one direction, one after the other.
-type asking struct {
-	stage stage
-	next  int
-	chunk []byte
-	end   bool   // of the body comes with the chunk, or behind it
-	made  []byte // of the chunk, by the filter that is asked about the end
-	held  bool
-	since time.Duration // it is
+// filterPass is the filters being asked in one direction, one after the other.
+type filterPass struct {
+	stage     stage
+	next      int
+	chunk     []byte
+	end       bool   // of the body comes with the chunk, or behind it
+	made      []byte // of the chunk, by the filter that is asked about the end
+	held      bool
+	heldSince time.Duration // it is
 
 	opcode   websocket.Opcode // of a message
 	compress bool             // it came so
@@ -157,9 +157,9 @@ const (
 	OverflowSpool
 )
 
-// over returns what holds when filters disagree: a body that one of them wants refused
+// stricter returns what holds when filters disagree: a body that one of them wants refused
 // must not pass another way.
-func (o Overflow) over(other Overflow) Overflow {
+func (o Overflow) stricter(other Overflow) Overflow {
 	switch {
 	case o == OverflowRefuse || other == OverflowRefuse:
 		return OverflowRefuse
@@ -169,55 +169,55 @@ func (o Overflow) over(other Overflow) Overflow {
 	return OverflowPass
 }
 
-// whole is a body that is gathered before the filters see it.
-type whole struct {
+// gatheredBody is a body that is gathered before the filters see it.
+type gatheredBody struct {
 	limit    int // 0: it is not, or not any more
 	overflow Overflow
 	data     []byte
-	askers   []asker
+	requests []bodyRequest
 }
 
-// asker is a filter that has asked for a whole body, and not for one that is too long to
+// bodyRequest is a filter that has asked for a whole body, and not for one that is too long to
 // be refused.
-type asker struct {
-	link  *httpLink
-	spool bool
-	told  bool // of the body on the disk, or that it passes unseen
+type bodyRequest struct {
+	link     *httpLink
+	spool    bool
+	informed bool // of the body on the disk, or that it passes unseen
 }
 
-// asker returns that of a filter; nil: it has not asked.
-func (w *whole) asker(l *httpLink) *asker {
-	for i := range w.askers {
-		if w.askers[i].link == l {
-			return &w.askers[i]
+// requestOf returns that of a filter; nil: it has not asked.
+func (w *gatheredBody) requestOf(l *httpLink) *bodyRequest {
+	for i := range w.requests {
+		if w.requests[i].link == l {
+			return &w.requests[i]
 		}
 	}
 	return nil
 }
 
-// told reports whether a filter has been told of a body that is not, or was not, in
+// informed reports whether a filter has been told of a body that is not, or was not, in
 // memory, or is not to be told of it.
-func (w *whole) told(l *httpLink) bool {
-	a := w.asker(l)
-	return a != nil && a.told
+func (w *gatheredBody) informed(l *httpLink) bool {
+	a := w.requestOf(l)
+	return a != nil && a.informed
 }
 
 // pass lets the body go on as if it came in pieces, for those who have not asked for it.
-func (w *whole) pass() {
+func (w *gatheredBody) pass() {
 	w.limit = 0
-	for i := range w.askers {
-		w.askers[i].told = true
+	for i := range w.requests {
+		w.requests[i].informed = true
 	}
 }
 
 // full reports whether the body is one that is gathered.
-func (w *whole) full() bool { return w.limit > 0 }
+func (w *gatheredBody) full() bool { return w.limit > 0 }
 
 // fits reports whether the body is not too long with a part more.
-func (w *whole) fits(content []byte) bool { return len(w.data)+len(content) <= w.limit }
+func (w *gatheredBody) fits(content []byte) bool { return len(w.data)+len(content) <= w.limit }
 
 // gather takes a part of the body; false if it is too long.
-func (w *whole) gather(content []byte) bool {
+func (w *gatheredBody) gather(content []byte) bool {
 	if !w.fits(content) {
 		return false
 	}
@@ -235,36 +235,36 @@ func (x *Exchange) WholeBody(dir Direction, limit int, overflow Overflow) error 
 	if err := x.may(callWhole, dir); err != nil {
 		return err
 	}
-	w := &x.upWhole
+	w := &x.upGathered
 	if dir == Downstream {
-		w = &x.downWhole
+		w = &x.downGathered
 	}
 	if overflow == OverflowSpool && dir == Downstream {
 		overflow = OverflowRefuse
 	}
 	if overflow != OverflowRefuse {
-		w.askers = append(w.askers, asker{link: x.link(x.asking(dir)), spool: overflow == OverflowSpool})
+		w.requests = append(w.requests, bodyRequest{link: x.link(x.filterPass(dir)), spool: overflow == OverflowSpool})
 	}
 	if w.limit > 0 {
-		overflow = overflow.over(w.overflow)
+		overflow = overflow.stricter(w.overflow)
 	}
 	w.limit, w.overflow = max(w.limit, limit), overflow
 	return nil
 }
 
 // filterRequest asks the filters about the request, and then forwards it.
-func (x *Exchange) filterRequest() { x.start(&x.up, asking{stage: askRequest}) }
+func (x *Exchange) filterRequest() { x.startPass(&x.up, filterPass{stage: askRequest}) }
 
 // filterRequestBody asks them about a chunk of its body.
 func (x *Exchange) filterRequestBody(content []byte) {
-	if w := &x.upWhole; w.full() {
+	if w := &x.upGathered; w.full() {
 		x.gatherUp(w, content)
 		return
 	}
-	x.start(&x.up, asking{stage: askRequestBody, chunk: content})
+	x.startPass(&x.up, filterPass{stage: askRequestBody, chunk: content})
 }
 
-func (x *Exchange) gatherUp(w *whole, content []byte) {
+func (x *Exchange) gatherUp(w *gatheredBody, content []byte) {
 	switch {
 	case x.spool != nil:
 		x.spool.take(content)
@@ -287,30 +287,30 @@ func (x *Exchange) gatherUp(w *whole, content []byte) {
 
 // endRequestBody tells them that it has ended.
 func (x *Exchange) endRequestBody() {
-	switch w := &x.upWhole; {
+	switch w := &x.upGathered; {
 	case x.spool != nil:
 		x.spool.end()
 		return
 	case w.full():
-		x.start(&x.up, asking{stage: askRequestBody, chunk: w.data, end: true})
+		x.startPass(&x.up, filterPass{stage: askRequestBody, chunk: w.data, end: true})
 		return
 	}
-	x.start(&x.up, asking{stage: askRequestBody, end: true})
+	x.startPass(&x.up, filterPass{stage: askRequestBody, end: true})
 }
 
 // filterResponse asks the filters about the response, and then passes it on.
-func (x *Exchange) filterResponse() { x.start(&x.down, asking{stage: askResponse}) }
+func (x *Exchange) filterResponse() { x.startPass(&x.down, filterPass{stage: askResponse}) }
 
 // filterResponseBody asks them about a chunk of its body.
 func (x *Exchange) filterResponseBody(content []byte) {
-	if w := &x.downWhole; w.full() {
+	if w := &x.downGathered; w.full() {
 		x.gatherDown(w, content)
 		return
 	}
-	x.start(&x.down, asking{stage: askResponseBody, chunk: content})
+	x.startPass(&x.down, filterPass{stage: askResponseBody, chunk: content})
 }
 
-func (x *Exchange) gatherDown(w *whole, content []byte) {
+func (x *Exchange) gatherDown(w *gatheredBody, content []byte) {
 	switch {
 	case w.fits(content) && !x.claim(len(content)):
 		x.fail(503, ByLimit, errMemory.Error())
@@ -322,27 +322,27 @@ func (x *Exchange) gatherDown(w *whole, content []byte) {
 		x.passHead()
 		gathered := append(w.data, content...)
 		w.data = nil
-		x.start(&x.down, asking{stage: askResponseBody, chunk: gathered})
+		x.startPass(&x.down, filterPass{stage: askResponseBody, chunk: gathered})
 	}
 }
 
 // endResponseBody tells them that it has ended.
 func (x *Exchange) endResponseBody() {
-	if w := &x.downWhole; w.full() {
-		x.start(&x.down, asking{stage: askResponseBody, chunk: w.data, end: true})
+	if w := &x.downGathered; w.full() {
+		x.startPass(&x.down, filterPass{stage: askResponseBody, chunk: w.data, end: true})
 		return
 	}
-	x.start(&x.down, asking{stage: askResponseBody, end: true})
+	x.startPass(&x.down, filterPass{stage: askResponseBody, end: true})
 }
 
-// start asks all filters, or those that see bodies.
-func (x *Exchange) start(a *asking, begin asking) {
+// startPass asks all filters, or those that see bodies.
+func (x *Exchange) startPass(a *filterPass, begin filterPass) {
 	*a = begin
-	x.run(a)
+	x.runPass(a)
 }
 
-// run asks the filters whose turn has not been, and goes on behind the last.
-func (x *Exchange) run(a *asking) {
+// runPass asks the filters whose turn has not been, and goes on behind the last.
+func (x *Exchange) runPass(a *filterPass) {
 	for a.next < len(x.h.filters) {
 		l := x.link(a)
 		v := x.ask(a, l)
@@ -354,11 +354,11 @@ func (x *Exchange) run(a *asking) {
 			return
 		}
 	}
-	x.pass(a)
+	x.afterFilters(a)
 }
 
 // link returns the filter whose turn it is: responses go through them backwards.
-func (x *Exchange) link(a *asking) *httpLink {
+func (x *Exchange) link(a *filterPass) *httpLink {
 	if a.stage.down() {
 		return &x.h.filters[len(x.h.filters)-1-a.next]
 	}
@@ -366,8 +366,8 @@ func (x *Exchange) link(a *asking) *httpLink {
 }
 
 // hold waits for a filter.
-func (x *Exchange) hold(a *asking) {
-	a.held, a.since = true, x.h.c.hold()
+func (x *Exchange) hold(a *filterPass) {
+	a.held, a.heldSince = true, x.h.c.hold()
 	if a.stage.keepsChunk() {
 		x.h.chunkHeld = true
 	}
@@ -381,7 +381,7 @@ func (x *Exchange) hold(a *asking) {
 // ErrBadContext when nothing is held and for another Hold, and ErrTerminating when the
 // exchange is over meanwhile.
 func (x *Exchange) Resume(dir Direction, v Verdict) error {
-	a := x.asking(dir)
+	a := x.filterPass(dir)
 	if !a.held || v.kind == verdictHold {
 		return ErrBadContext
 	}
@@ -392,13 +392,13 @@ func (x *Exchange) Resume(dir Direction, v Verdict) error {
 	if a.stage.keepsChunk() {
 		h.chunkHeld = false
 	}
-	if x.over {
+	if x.done {
 		v.answer.dispose()
 		if x.kept != nil {
 			x.kept.Release()
 			x.kept = nil
 		}
-		h.letGo()
+		h.resumeFlow()
 		return ErrTerminating
 	}
 	switch {
@@ -411,9 +411,9 @@ func (x *Exchange) Resume(dir Direction, v Verdict) error {
 		h.await(waitServer)
 	}
 	if x.applyVerdict(a, x.link(a), v) {
-		x.run(a)
+		x.runPass(a)
 	}
-	if !x.over {
+	if !x.done {
 		x.resumed(a)
 	}
 	h.proceed()
@@ -421,25 +421,25 @@ func (x *Exchange) Resume(dir Direction, v Verdict) error {
 }
 
 // resumed goes on with the bodies, where one ended while a filter held its last chunk.
-func (x *Exchange) resumed(a *asking) {
+func (x *Exchange) resumed(a *filterPass) {
 	if a.held {
 		return
 	}
 	switch {
 	case x.spool != nil:
 		x.spool.proceed()
-	case a.stage == askRequestBody && !a.end && x.requestState == requestBody && x.requestBody.Done() && !x.upWhole.full():
+	case a.stage == askRequestBody && !a.end && x.requestState == requestBody && x.requestBody.Done() && !x.upGathered.full():
 		x.endRequestBody()
-	case a.stage == askResponseBody && !a.end && x.responseState == responseContent && x.responseBody.Done() && !x.downWhole.full():
+	case a.stage == askResponseBody && !a.end && x.responseState == responseContent && x.responseBody.Done() && !x.downGathered.full():
 		x.endResponseBody()
 	}
-	if !x.over {
+	if !x.done {
 		x.receive()
 	}
 }
 
 // ask calls a filter; a panic in it makes the exchange fail.
-func (x *Exchange) ask(a *asking, l *httpLink) (v Verdict) {
+func (x *Exchange) ask(a *filterPass, l *httpLink) (v Verdict) {
 	defer func() {
 		if r := recover(); r != nil {
 			x.h.c.panicked(l.owner.config.Name, r)
@@ -454,13 +454,13 @@ func (x *Exchange) ask(a *asking, l *httpLink) (v Verdict) {
 			return f.Response(x)
 		}
 	case askRequestBody:
-		if f, ok := l.filter.(RequestBodyFilter); ok && !x.upWhole.told(l) {
+		if f, ok := l.filter.(RequestBodyFilter); ok && !x.upGathered.informed(l) {
 			return f.RequestBody(x, a.chunk)
 		}
 	case askSpooled:
 		return x.askSpooled(l)
 	case askResponseBody:
-		if f, ok := l.filter.(ResponseBodyFilter); ok && !x.downWhole.told(l) {
+		if f, ok := l.filter.(ResponseBodyFilter); ok && !x.downGathered.informed(l) {
 			return f.ResponseBody(x, a.chunk)
 		}
 	case askMessageUp, askMessageDown:
@@ -470,10 +470,10 @@ func (x *Exchange) ask(a *asking, l *httpLink) (v Verdict) {
 }
 
 // applyVerdict carries out a verdict; false if it goes no further.
-func (x *Exchange) applyVerdict(a *asking, l *httpLink, v Verdict) bool {
+func (x *Exchange) applyVerdict(a *filterPass, l *httpLink, v Verdict) bool {
 	name, empty := l.owner.config.Name, len(a.chunk) == 0
 	switch {
-	case x.over:
+	case x.done:
 		v.answer.dispose()
 		return false
 	case a.stage.message():
@@ -514,7 +514,7 @@ func (x *Exchange) applyVerdict(a *asking, l *httpLink, v Verdict) bool {
 
 // advance goes on to the next filter where the body ends. One that was given the last
 // chunk, which may be what those before it have kept, is told of the end first.
-func (a *asking) advance(told bool) {
+func (a *filterPass) advance(told bool) {
 	if !told {
 		a.made, a.chunk = a.chunk, nil
 		return
@@ -545,8 +545,8 @@ func (x *Exchange) answered(an *answer, filter string) {
 	}
 }
 
-// pass goes on behind the filters.
-func (x *Exchange) pass(a *asking) {
+// afterFilters goes on behind the filters.
+func (x *Exchange) afterFilters(a *filterPass) {
 	switch a.stage {
 	case askRequest:
 		x.passRequest()
@@ -564,7 +564,7 @@ func (x *Exchange) pass(a *asking) {
 }
 
 func (x *Exchange) passRequest() {
-	switch w := &x.upWhole; {
+	switch w := &x.upGathered; {
 	case x.requestBody.Done() && x.changesRequestBody(): // the filters are told, and may make one
 		w.limit = max(w.limit, 1)
 		x.requestState = requestBody
@@ -586,8 +586,8 @@ func (x *Exchange) awaitWhole() {
 	x.h.await(waitBody)
 }
 
-func (x *Exchange) passRequestBody(a *asking) {
-	if w := &x.upWhole; w.full() {
+func (x *Exchange) passRequestBody(a *filterPass) {
+	if w := &x.upGathered; w.full() {
 		w.data = a.chunk
 		x.requestState = requestHeld
 		x.forward()
@@ -603,7 +603,7 @@ func (x *Exchange) passResponse() {
 	if x.contentless() {
 		x.discardResponse()
 	}
-	switch w := &x.downWhole; {
+	switch w := &x.downGathered; {
 	case !x.contentless() && !x.responseBody.Done():
 		if w.full() {
 			x.responseState = responseContent
@@ -621,8 +621,8 @@ func (x *Exchange) passResponse() {
 	}
 }
 
-func (x *Exchange) passResponseBody(a *asking) {
-	if w := &x.downWhole; w.full() {
+func (x *Exchange) passResponseBody(a *filterPass) {
+	if w := &x.downGathered; w.full() {
 		w.data = a.chunk
 		x.passHead()
 		if !x.contentless() {
@@ -653,7 +653,7 @@ func (x *Exchange) endFilters() {
 func (x *Exchange) changesRequestBody() bool {
 	for i := range x.h.filters {
 		l := &x.h.filters[i]
-		if _, ok := l.filter.(RequestBodyFilter); ok && !x.upWhole.told(l) {
+		if _, ok := l.filter.(RequestBodyFilter); ok && !x.upGathered.informed(l) {
 			return true
 		}
 	}
@@ -664,7 +664,7 @@ func (x *Exchange) changesRequestBody() bool {
 func (x *Exchange) changesResponseBody() bool {
 	for i := range x.h.filters {
 		l := &x.h.filters[i]
-		if _, ok := l.filter.(ResponseBodyFilter); ok && !x.downWhole.told(l) {
+		if _, ok := l.filter.(ResponseBodyFilter); ok && !x.downGathered.informed(l) {
 			return true
 		}
 	}
@@ -676,9 +676,9 @@ func (h *clientConn) appendHolds(holds []HoldInfo) []HoldInfo {
 	if h.x == nil {
 		return holds
 	}
-	for _, a := range []*asking{&h.x.up, &h.x.down} {
+	for _, a := range []*filterPass{&h.x.up, &h.x.down} {
 		if a.held {
-			holds = append(holds, h.c.heldBy(h.x.link(a).owner, a.stage.String(), a.since))
+			holds = append(holds, h.c.heldBy(h.x.link(a).owner, a.stage.String(), a.heldSince))
 		}
 	}
 	return holds
@@ -705,8 +705,8 @@ func (x *Exchange) Serial() uint64 { return x.serial }
 // Connection returns the client's connection.
 func (x *Exchange) Connection() *Connection { return x.h.c }
 
-// Over reports whether the exchange is over.
-func (x *Exchange) Over() bool { return x.over }
+// Done reports whether the exchange is over.
+func (x *Exchange) Done() bool { return x.done }
 
 // Server returns the server's address; the zero Address before one is chosen.
 func (x *Exchange) Server() string {

@@ -27,8 +27,8 @@ func (x *Exchange) requestLength() int64 {
 	switch changed := x.changesRequestBody(); {
 	case x.spool != nil && !changed:
 		return x.spool.size
-	case x.upWhole.full():
-		return int64(len(x.upWhole.data))
+	case x.upGathered.full():
+		return int64(len(x.upGathered.data))
 	case r.Framing() == http1.NoBody:
 		return 0
 	case r.Framing() == http1.ByLength && !changed && x.requestBody.decoder == nil:
@@ -86,8 +86,8 @@ func (x *Exchange) responseLength() int64 {
 			return unknownLength
 		}
 		return p.Length()
-	case x.downWhole.full():
-		return int64(len(x.downWhole.data))
+	case x.downGathered.full():
+		return int64(len(x.downGathered.data))
 	case p.Framing() == http1.NoBody:
 		return 0
 	case p.Framing() == http1.ByLength && !changed:

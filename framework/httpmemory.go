@@ -44,13 +44,13 @@ func (x *Exchange) claimForDecoder(bytes int) error {
 // claimMessages counts what the messages of a WebSocket take that are not complete, are
 // held by a filter or have not been taken by their receiver; false if there is no room.
 func (x *Exchange) claimMessages() bool {
-	bytes := len(x.h.out) + len(x.h.flying)
+	bytes := len(x.h.out) + len(x.h.inFlight)
 	if s := x.server; s != nil {
-		bytes += len(s.out) + len(s.flying)
+		bytes += len(s.out) + len(s.inFlight)
 	}
 	for dir := range x.websocket.flows {
 		r := x.websocket.flows[dir].reader
-		if !x.asking(Direction(dir)).held {
+		if !x.filterPass(Direction(dir)).held {
 			r.Forget()
 		}
 		bytes += r.Held()

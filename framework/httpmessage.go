@@ -98,7 +98,7 @@ func (x *Exchange) takeMessage(dir Direction, rest *[]byte) bool {
 	case f.closed: // nothing that follows a close means anything
 		*rest = nil
 		return false
-	case x.asking(dir).held || x.waiting(dir) > maxOut:
+	case x.filterPass(dir).held || x.waiting(dir) > maxOut:
 		return false
 	}
 	n, m, done, err := f.reader.Next(*rest)
@@ -106,15 +106,15 @@ func (x *Exchange) takeMessage(dir Direction, rest *[]byte) bool {
 	switch {
 	case err != nil:
 		x.violated(dir, err)
-		return !x.over
+		return !x.done
 	case !done && !x.claimMessages():
 		x.closeWebSocket(ByLimit, websocket.CodeTryAgain, "", errMemory.Error())
-		return !x.over
+		return !x.done
 	case !done:
 		return false
 	case m.Opcode == websocket.Close:
 		x.passClose(dir, m.Data)
-		return !x.over
+		return !x.done
 	case m.Opcode.Control():
 		x.sendFrame(dir, websocket.Frame{Opcode: m.Opcode}, m.Data)
 		return true
@@ -124,15 +124,15 @@ func (x *Exchange) takeMessage(dir Direction, rest *[]byte) bool {
 	if dir == Downstream {
 		stage = askMessageDown
 	}
-	x.start(x.asking(dir), asking{stage: stage, chunk: m.Data, opcode: m.Opcode, compress: m.Compressed})
-	if !x.over && !x.claimMessages() {
+	x.startPass(x.filterPass(dir), filterPass{stage: stage, chunk: m.Data, opcode: m.Opcode, compress: m.Compressed})
+	if !x.done && !x.claimMessages() {
 		x.closeWebSocket(ByLimit, websocket.CodeTryAgain, "", errMemory.Error())
 	}
-	return !x.over && !x.asking(dir).held
+	return !x.done && !x.filterPass(dir).held
 }
 
-// asking returns the filters of a direction.
-func (x *Exchange) asking(dir Direction) *asking {
+// filterPass returns the filters of a direction.
+func (x *Exchange) filterPass(dir Direction) *filterPass {
 	if dir == Upstream {
 		return &x.up
 	}
@@ -151,7 +151,7 @@ func (x *Exchange) waiting(dir Direction) int {
 }
 
 // askMessage asks a filter about a message.
-func (x *Exchange) askMessage(a *asking, filter HTTPFilter) Verdict {
+func (x *Exchange) askMessage(a *filterPass, filter HTTPFilter) Verdict {
 	f, ok := filter.(MessageFilter)
 	if !ok {
 		return Pass
@@ -160,7 +160,7 @@ func (x *Exchange) askMessage(a *asking, filter HTTPFilter) Verdict {
 }
 
 // applyMessageVerdict carries out a verdict on a message; false if it goes no further.
-func (x *Exchange) applyMessageVerdict(a *asking, name string, v Verdict) bool {
+func (x *Exchange) applyMessageVerdict(a *filterPass, name string, v Verdict) bool {
 	v.answer.dispose() // there is nothing to answer
 	switch {
 	case x.websocket.flows[a.stage.direction()].closed || v.kind == verdictDrop:
@@ -189,7 +189,7 @@ func (x *Exchange) applyMessageVerdict(a *asking, name string, v Verdict) bool {
 }
 
 // passMessage sends a message on, behind the filters: compressed if it came so.
-func (x *Exchange) passMessage(a *asking) {
+func (x *Exchange) passMessage(a *filterPass) {
 	dir := a.stage.direction()
 	f, payload := websocket.Frame{Opcode: a.opcode}, a.chunk
 	if bits := x.websocket.flows[dir].bits; a.compress && bits > 0 {
@@ -205,7 +205,7 @@ func (x *Exchange) passMessage(a *asking) {
 func (x *Exchange) sendFrame(dir Direction, f websocket.Frame, payload []byte) {
 	f.Final = true
 	if dir == Downstream {
-		x.h.room()
+		x.h.ensureOut()
 		before := len(x.h.out)
 		x.h.out = f.Append(x.h.out, payload)
 		x.bytesDown += int64(len(x.h.out) - before)
@@ -214,7 +214,7 @@ func (x *Exchange) sendFrame(dir Direction, f websocket.Frame, payload []byte) {
 	if s := x.server; s != nil && !x.peerClosed {
 		f.Masked = true
 		_, _ = rand.Read(f.Key[:]) // it never fails
-		s.room()
+		s.ensureOut()
 		before := len(s.out)
 		s.out = f.Append(s.out, payload)
 		x.bytesUp += int64(len(s.out) - before)
@@ -276,7 +276,7 @@ func (x *Exchange) flushMessages() {
 		x.server.flush()
 	}
 	h.flush()
-	if x.over || w.lingering || !w.flows[Upstream].closed || !w.flows[Downstream].closed {
+	if x.done || w.lingering || !w.flows[Upstream].closed || !w.flows[Downstream].closed {
 		return
 	}
 	w.lingering = true

@@ -30,8 +30,8 @@ const (
 	phaseTunnel
 	// phaseMessages: the connection is a WebSocket whose messages the filters see.
 	phaseMessages
-	// phaseOver: the exchange is over.
-	phaseOver
+	// phaseDone: the exchange is over.
+	phaseDone
 )
 
 // String returns the name of the phase.
@@ -44,12 +44,12 @@ func (x *Exchange) phase(dir Direction) exchangePhase {
 	awaited, kept, gathered, complete, body := x.requestState == requestHead, !x.committed, x.requestState == requestBody,
 		x.requestState == requestComplete, &x.requestBody
 	if dir == Downstream {
-		awaited, kept, gathered, complete, body = x.responseState == responseHead, !x.begun(), x.responseState == responseContent,
+		awaited, kept, gathered, complete, body = x.responseState == responseHead, !x.responseBegun(), x.responseState == responseContent,
 			x.responseState == responseComplete || x.file != nil, &x.responseBody
 	}
 	switch {
-	case x.over:
-		return phaseOver
+	case x.done:
+		return phaseDone
 	case x.websocket != nil:
 		return phaseMessages
 	case x.tunnel:

@@ -67,8 +67,8 @@ var phaseMoments = []struct {
 	{"pieces", "response body", phaseComplete, phaseBody, ""},
 	{"pieces", "response passes", phaseComplete, phaseBody, ""},
 	{"pieces", "response end", phaseComplete, phaseEnd, "response trailers"},
-	{"pieces", "over", phaseOver, phaseOver, ""},
-	{"pieces", "long over", phaseOver, phaseOver, ""},
+	{"pieces", "over", phaseDone, phaseDone, ""},
+	{"pieces", "long over", phaseDone, phaseDone, ""},
 	{"held", "request head is held", phaseHead, phaseAwaited, "head of the request, route, whole request, decoded request"},
 	{"held", "request body is held", phaseBody, phaseAwaited, ""},
 	{"held", "request end is held", phaseEnd, phaseAwaited, "request trailers"},
@@ -371,8 +371,8 @@ func TestHTTPCallsInEachPhase(t *testing.T) {
 		}
 	}
 	for dir, want := range map[Direction]phases{
-		Upstream:   in(phaseHead, phaseGathered, phaseBody, phaseEnd, phaseComplete, phaseTunnel, phaseMessages, phaseOver),
-		Downstream: in(phaseAwaited, phaseHead, phaseGathered, phaseBody, phaseEnd, phaseComplete, phaseTunnel, phaseMessages, phaseOver),
+		Upstream:   in(phaseHead, phaseGathered, phaseBody, phaseEnd, phaseComplete, phaseTunnel, phaseMessages, phaseDone),
+		Downstream: in(phaseAwaited, phaseHead, phaseGathered, phaseBody, phaseEnd, phaseComplete, phaseTunnel, phaseMessages, phaseDone),
 	} {
 		if seen[dir] != want {
 			t.Errorf("%v: phases %b of %b have been seen", dir, seen[dir], want)

@@ -19,9 +19,9 @@ const (
 	hintMargin = time.Second
 )
 
-// unused takes an idle connection to a server, the one that was used last; nil if there is
+// takeIdle takes an idle connection to a server, the one that was used last; nil if there is
 // none.
-func (w *httpPool) unused(key serverKey) *serverConn {
+func (w *httpPool) takeIdle(key serverKey) *serverConn {
 	for list := w.idle[key]; len(list) > 0; list = w.idle[key] {
 		s := list[len(list)-1]
 		w.forget(s)
@@ -114,8 +114,8 @@ func (fw *Firewall) shed() {
 	}
 }
 
-// heed notes how long the server says that it keeps the connection when it is idle.
-func (s *serverConn) heed(p *http1.Response) {
+// heedKeepAlive notes how long the server says that it keeps the connection when it is idle.
+func (s *serverConn) heedKeepAlive(p *http1.Response) {
 	if hint, ok := keepAliveTimeout(p.Get("keep-alive")); ok {
 		s.stay = min(s.stay, hint-min(hint/2, hintMargin))
 	}

@@ -16,11 +16,11 @@ func (x *Exchange) receive() {
 		return
 	}
 	x.responseBody.decoded = 0
-	for more := true; more && !x.over && x.server != nil && (len(x.server.rest) > 0 || x.responseBody.pending()); {
-		more = x.receiveSome()
+	for more := true; more && !x.done && x.server != nil && (len(x.server.rest) > 0 || x.responseBody.pending()); {
+		more = x.receiveNext()
 	}
-	if s := x.server; !x.over && s != nil && !s.connecting && !s.closed && len(s.rest) == 0 && !x.responseBody.pending() && !x.down.held {
-		s.letGo()
+	if s := x.server; !x.done && s != nil && !s.connecting && !s.closed && len(s.rest) == 0 && !x.responseBody.pending() && !x.down.held {
+		s.releaseBuffer()
 		h.flush()
 		if h.flowing() {
 			if err := s.receive(); err != nil {
@@ -31,8 +31,8 @@ func (x *Exchange) receive() {
 	h.flush()
 }
 
-// receiveSome takes a part of what the server has sent; false if it must wait.
-func (x *Exchange) receiveSome() bool {
+// receiveNext takes a part of what the server has sent; false if it must wait.
+func (x *Exchange) receiveNext() bool {
 	switch {
 	case x.responseState == responseHead && !x.h.sending:
 		return x.receiveHead()
@@ -68,7 +68,7 @@ func (x *Exchange) receiveHead() bool {
 	x.place.Report(nil)
 	x.received = x.response.Status()
 	x.responseBody.begin(x.response.Framing(), x.response.Length(), &x.h.config.limits)
-	s.heed(&x.response)
+	s.heedKeepAlive(&x.response)
 	if offered := x.response.Upgrade(); offered != nil {
 		x.response.SetUpgrade(x.h.config.allowed(offered))
 	}
@@ -91,7 +91,7 @@ func (x *Exchange) passInterim() {
 	if x.request.Minor() > 0 {
 		x.response.RemoveHopByHop()
 		x.frameResponse(unknownLength)
-		x.h.room()
+		x.h.ensureOut()
 		x.h.out = x.response.AppendLine(x.h.out)
 		x.h.out = x.response.Append(x.h.out)
 		x.h.write([]byte("\r\n"))
@@ -118,11 +118,11 @@ func (x *Exchange) passHead() {
 func (x *Exchange) writeHead() {
 	h, p := x.h, &x.response
 	x.status = p.Status()
-	if h.leaving() {
+	if h.draining() {
 		x.keepAlive = false
 	}
 	x.identify(&p.Header)
-	h.room()
+	h.ensureOut()
 	h.out = p.AppendLine(h.out)
 	h.out = p.Append(h.out)
 	if x.chunkedDown {
@@ -143,8 +143,8 @@ func (x *Exchange) receiveBody() bool {
 	if x.down.held || h.sending {
 		return false
 	}
-	if x.responseBody.tired() {
-		h.later()
+	if x.responseBody.turnUsed() {
+		h.yieldTurn()
 		return false
 	}
 	n, content, err := x.responseBody.next(s.rest)
@@ -155,7 +155,7 @@ func (x *Exchange) receiveBody() bool {
 			x.fail(503, ByLimit, errMemory.Error())
 			return false
 		}
-		x.broken(ByServer, fmt.Sprintf("%s: a malformed answer: %v", x.target.address, err))
+		x.breakResponse(ByServer, fmt.Sprintf("%s: a malformed answer: %v", x.target.address, err))
 		return false
 	}
 	if h.wait == waitServer {
@@ -164,7 +164,7 @@ func (x *Exchange) receiveBody() bool {
 	if len(content) > 0 {
 		x.filterResponseBody(content)
 	}
-	if x.over || x.down.held {
+	if x.done || x.down.held {
 		return false
 	}
 	if x.responseBody.Done() {
@@ -182,7 +182,7 @@ func (x *Exchange) passDown(content []byte) {
 	x.bytesDown += int64(len(content))
 	switch s := x.server; {
 	case x.chunkedDown:
-		h.room()
+		h.ensureOut()
 		h.out = http1.AppendChunk(h.out, content)
 	case len(h.out) == 0 && !h.sending && len(content) >= large && s != nil && len(s.rest) == 0 && x.owns(content):
 		b := s.buffer
@@ -208,7 +208,7 @@ func (x *Exchange) endResponse() {
 	h := x.h
 	x.responseState = responseComplete
 	if x.chunkedDown {
-		h.room()
+		h.ensureOut()
 		h.out = http1.AppendLastChunk(h.out, x.responseBody.Trailer())
 	}
 	if s := x.server; s != nil {
@@ -218,10 +218,10 @@ func (x *Exchange) endResponse() {
 		}
 		again := x.requestState == requestComplete && !x.peerClosed && x.response.KeepAlive() && x.responseBody.Body.Done()
 		if again && len(s.rest) == 0 {
-			s.letGo()
+			s.releaseBuffer()
 			again = s.receive() == nil
 		}
-		s.leave(again)
+		s.release(again)
 	}
 	x.finish()
 }

@@ -33,10 +33,10 @@ type serverConn struct {
 	buffer *completion.Buffer // received
 	rest   []byte             // and not taken yet
 
-	out     []byte // for the server
-	flying  []byte // and on its way
-	sending bool
-	chunkOf *clientConn // whose chunk is being sent; nil: out is
+	out      []byte // for the server
+	inFlight []byte // and on its way
+	sending  bool
+	chunkOf  *clientConn // whose chunk is being sent; nil: out is
 }
 
 // serverKey is what connections to servers have in common that may be used for each
@@ -83,7 +83,7 @@ type (
 func (n *serverConnected) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overlapped, _ any) {
 	s := (*serverConn)(n)
 	socket, _ := o.TakeValue().(*completion.Socket)
-	defer s.x.rescue()
+	defer s.x.recoverPanic()
 	switch tls := s.key.upstream.tls; {
 	case err != nil:
 		s.connected(nil, err)
@@ -104,7 +104,7 @@ func (n *serverConnected) CompleteAsyncIO(_ bool, _ int, err error, o *completio
 func (s *serverConn) secured(err error) {
 	stream := s.handshake
 	s.handshake = nil
-	defer s.x.rescue()
+	defer s.x.recoverPanic()
 	if err == nil {
 		if agreed := stream.ConnectionState().NegotiatedProtocol; agreed != "" && agreed != alpnHTTP {
 			err = fmt.Errorf("TLS handshake: the server was offered %q by the upstream's alpn and has taken it, but what is spoken is %q", agreed, alpnHTTP)
@@ -131,10 +131,10 @@ func (s *serverConn) connected(side stream, err error) {
 	}
 	if err != nil {
 		s.close()
-		x.unreached(err)
+		x.connectFailed(err)
 		return
 	}
-	x.reached()
+	x.connected()
 }
 
 // receive receives the next part of an answer.
@@ -149,7 +149,7 @@ func (s *serverConn) receive() error {
 func (r *serverReceived) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.Overlapped, _ any) {
 	s := (*serverConn)(r)
 	b := o.TakeBuffer()
-	defer s.x.rescue()
+	defer s.x.recoverPanic()
 	switch x := s.x; {
 	case s.closed:
 		if b != nil {
@@ -176,16 +176,16 @@ func (r *serverReceived) CompleteAsyncIO(_ bool, bytes int, err error, o *comple
 	}
 }
 
-// letGo gives the buffer back.
-func (s *serverConn) letGo() {
+// releaseBuffer gives the buffer back.
+func (s *serverConn) releaseBuffer() {
 	if s.buffer != nil {
 		s.buffer.Release()
 	}
 	s.buffer, s.rest = nil, nil
 }
 
-// room makes out usable.
-func (s *serverConn) room() {
+// ensureOut makes out usable.
+func (s *serverConn) ensureOut() {
 	if s.out == nil {
 		s.out = s.w.buffer()
 	}
@@ -195,7 +195,7 @@ func (s *serverConn) room() {
 // sent from where it is, and the client's chunk is in use until it has been.
 func (s *serverConn) write(content []byte, chunked bool) {
 	const large = 8 << 10
-	s.room()
+	s.ensureOut()
 	switch {
 	case chunked:
 		s.out = http1.AppendChunk(s.out, content)
@@ -210,8 +210,8 @@ func (s *serverConn) write(content []byte, chunked bool) {
 // flush sends what has been gathered for the server, unless something is on its way.
 func (s *serverConn) flush() {
 	if !s.sending && !s.connecting && !s.closed && len(s.out) > 0 {
-		s.flying, s.out = s.out, nil
-		s.transmit(s.flying)
+		s.inFlight, s.out = s.out, nil
+		s.transmit(s.inFlight)
 	}
 }
 
@@ -222,16 +222,16 @@ func (s *serverConn) transmit(data []byte) {
 		if h := s.chunkOf; h != nil {
 			s.chunkOf, h.chunkInUse = nil, false
 		}
-		s.x.notTaken()
+		s.x.serverNotReading()
 	}
 }
 
 // CompleteAsyncIO goes on with the request.
 func (n *serverSent) CompleteAsyncIO(_ bool, _ int, err error, _ *completion.Overlapped, _ any) {
 	s := (*serverConn)(n)
-	defer s.x.rescue()
+	defer s.x.recoverPanic()
 	s.sending = false
-	s.flying = s.w.giveBack(s.flying)
+	s.inFlight = s.w.giveBack(s.inFlight)
 	if h := s.chunkOf; h != nil {
 		s.chunkOf, h.chunkInUse = nil, false
 		defer h.proceed()
@@ -245,7 +245,7 @@ func (n *serverSent) CompleteAsyncIO(_ bool, _ int, err error, _ *completion.Ove
 	case x == nil:
 		s.close()
 	case err != nil:
-		x.notTaken()
+		x.serverNotReading()
 	default:
 		x.sent()
 	}
@@ -254,8 +254,8 @@ func (n *serverSent) CompleteAsyncIO(_ bool, _ int, err error, _ *completion.Ove
 	}
 }
 
-// leave ends the exchange's use of the connection, which goes on for others if it can.
-func (s *serverConn) leave(reusable bool) {
+// release ends the exchange's use of the connection, which goes on for others if it can.
+func (s *serverConn) release(reusable bool) {
 	s.x.server, s.x = nil, nil
 	s.requests++
 	switch {
@@ -274,7 +274,7 @@ func (s *serverConn) close() {
 		return
 	}
 	s.closed = true
-	s.letGo()
+	s.releaseBuffer()
 	switch {
 	case s.handshake != nil:
 		s.handshake.Abort(completion.ErrOperationAborted)

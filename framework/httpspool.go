@@ -85,7 +85,7 @@ type Spool struct {
 	done   int64 // how much of it has been written, or released
 
 	gathered []byte // to be written
-	flying   []byte // and on its way; or what was read
+	inFlight []byte // and on its way; or what was read
 	ended    bool   // nothing more is to be written
 }
 
@@ -165,7 +165,7 @@ func (n *spoolOpened) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Ov
 		s.unlink(o.Worker())
 	}
 	x := s.x
-	defer x.rescue()
+	defer x.recoverPanic()
 	if x == nil {
 		s.close()
 		return
@@ -230,8 +230,8 @@ func (s *Spool) write() {
 	if !s.ended && len(s.gathered) < pieceSize {
 		return
 	}
-	s.flying, s.gathered = s.gathered, s.flying[:0]
-	s.move(s.handle.WriteFile, s.flying)
+	s.inFlight, s.gathered = s.gathered, s.inFlight[:0]
+	s.move(s.handle.WriteFile, s.inFlight)
 }
 
 // move begins to write or read a piece, at the place that has been reached.
@@ -250,7 +250,7 @@ func (s *Spool) move(begin func(*completion.OVERLAPPED, []byte) error, piece []b
 func (n *spoolMoved) CompleteAsyncIO(_ bool, bytes int, err error, _ *completion.Overlapped, _ any) {
 	s := (*Spool)(n)
 	x := s.x
-	defer x.rescue()
+	defer x.recoverPanic()
 	if x == nil {
 		return
 	}
@@ -262,7 +262,7 @@ func (n *spoolMoved) CompleteAsyncIO(_ bool, bytes int, err error, _ *completion
 	}
 	s.done += int64(bytes)
 	if s.state == spoolReleasing {
-		s.send(s.flying[:bytes])
+		s.send(s.inFlight[:bytes])
 	} else {
 		s.writeOn()
 	}
@@ -271,8 +271,8 @@ func (n *spoolMoved) CompleteAsyncIO(_ bool, bytes int, err error, _ *completion
 
 // writeOn goes on behind a piece that has been written.
 func (s *Spool) writeOn() {
-	if cap(s.flying) > 4*pieceSize {
-		s.flying = nil
+	if cap(s.inFlight) > 4*pieceSize {
+		s.inFlight = nil
 	}
 	if !s.ended {
 		s.x.h.await(waitBody)
@@ -282,17 +282,17 @@ func (s *Spool) writeOn() {
 
 // show shows the body to the filters.
 func (s *Spool) show() {
-	s.state, s.gathered, s.flying = spoolShown, nil, nil
-	s.x.start(&s.x.up, asking{stage: askSpooled})
+	s.state, s.gathered, s.inFlight = spoolShown, nil, nil
+	s.x.startPass(&s.x.up, filterPass{stage: askSpooled})
 }
 
 // askSpooled asks a filter that has asked for it.
 func (x *Exchange) askSpooled(l *httpLink) Verdict {
-	a := x.upWhole.asker(l)
+	a := x.upGathered.requestOf(l)
 	if a == nil || !a.spool {
 		return Pass
 	}
-	a.told = true
+	a.informed = true
 	f, ok := l.filter.(SpooledBodyFilter)
 	if !ok {
 		return Fail("it is no SpooledBodyFilter and wants bodies spooled")
@@ -302,7 +302,7 @@ func (x *Exchange) askSpooled(l *httpLink) Verdict {
 
 // passSpooled sends the request on its way, after the filters have seen the body.
 func (x *Exchange) passSpooled() {
-	x.upWhole.pass()
+	x.upGathered.pass()
 	x.requestState = requestHeld
 	x.forward()
 }
@@ -311,12 +311,12 @@ func (x *Exchange) passSpooled() {
 // asked are not asked again.
 func (x *Exchange) replaceSpooled(data []byte) {
 	x.endSpool()
-	x.start(&x.up, asking{stage: askRequestBody, chunk: data, end: true})
+	x.startPass(&x.up, filterPass{stage: askRequestBody, chunk: data, end: true})
 }
 
 // release begins to send the body to the server.
 func (s *Spool) release() {
-	s.state, s.done, s.flying = spoolReleasing, 0, s.x.h.w.piece()
+	s.state, s.done, s.inFlight = spoolReleasing, 0, s.x.h.w.piece()
 	s.proceed()
 }
 
@@ -332,18 +332,18 @@ func (s *Spool) proceed() {
 		return
 	}
 	if s.done == s.size {
-		h.w.giveBackPiece(s.flying)
+		h.w.giveBackPiece(s.inFlight)
 		x.endSpool()
-		x.start(&x.up, asking{stage: askRequestBody, end: true})
+		x.startPass(&x.up, filterPass{stage: askRequestBody, end: true})
 		return
 	}
 	h.await(waitDisk)
-	s.move(s.handle.ReadFile, s.flying[:min(pieceSize, s.size-s.done)])
+	s.move(s.handle.ReadFile, s.inFlight[:min(pieceSize, s.size-s.done)])
 }
 
 // send sends what was read to the server, through the filters that have not seen it.
 func (s *Spool) send(piece []byte) {
-	s.x.start(&s.x.up, asking{stage: askRequestBody, chunk: piece})
+	s.x.startPass(&s.x.up, filterPass{stage: askRequestBody, chunk: piece})
 	if s.x != nil {
 		s.proceed()
 	}

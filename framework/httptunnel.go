@@ -23,7 +23,7 @@ func (x *Exchange) upgrade() bool {
 		applyChanges(&x.response.Header, x.route.response)
 	}
 	x.identify(&x.response.Header)
-	h.room()
+	h.ensureOut()
 	h.out = x.response.AppendLine(h.out)
 	h.out = x.response.Append(h.out)
 	h.out = append(h.out, "Connection: upgrade\r\n\r\n"...)

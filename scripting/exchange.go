@@ -45,7 +45,7 @@ func (c *conn) exchangeOf(x *framework.Exchange) *httpExchange {
 }
 
 // over reports whether the exchange has ended: x is that of another then.
-func (e *httpExchange) over() bool { return e.x.Serial() != e.serial || e.x.Over() }
+func (e *httpExchange) over() bool { return e.x.Serial() != e.serial || e.x.Done() }
 
 func (e *httpExchange) requestObject() lua.LValue {
 	if e.request == nil {
