@@ -460,9 +460,9 @@ type httpPool struct {
 	worker *completion.Worker
 	lastID uint64
 
-	idle    map[serverKey][]*serverConn // connections to servers that nobody uses, the latest last
-	sweeper *completion.Timer           // ends those that nobody has used for long
-	sweepAt time.Duration               // when it does
+	idle    map[serverKey]*idleServers // connections to servers that no exchange uses
+	sweeper *completion.Timer          // ends those that nobody has used for long
+	sweepAt time.Duration              // when it does
 
 	claimed int64 // bytes that exchanges keep, see Exchange.claim
 

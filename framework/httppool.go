@@ -19,12 +19,19 @@ const (
 	hintMargin = time.Second
 )
 
-// takeIdle takes an idle connection to a server, the one that was used last; nil if there is
-// none.
+// idleServers are the idle connections to a server, the one that was used last at the end.
+type idleServers struct{ list []*serverConn }
+
+// takeIdle takes an idle connection to a server, the one that was used last. It returns nil
+// if there is none.
 func (w *httpPool) takeIdle(key serverKey) *serverConn {
-	for list := w.idle[key]; len(list) > 0; list = w.idle[key] {
-		s := list[len(list)-1]
-		w.forget(s)
+	idle := w.idle[key]
+	if idle == nil {
+		return nil
+	}
+	for n := len(idle.list) - 1; n >= 0; n-- {
+		s := idle.list[n]
+		w.remove(idle, n)
 		if s.until > w.worker.Now() {
 			s.reused = true
 			return s
@@ -36,14 +43,19 @@ func (w *httpPool) takeIdle(key serverKey) *serverConn {
 
 // park makes a connection idle, unless it has had its time or its requests.
 func (w *httpPool) park(s *serverConn) {
-	u, list := s.key.upstream, w.idle[s.key]
+	u, idle := s.key.upstream, w.idle[s.key]
 	used := u.config.MaxRequests > 0 && s.requests >= u.config.MaxRequests
-	if used || s.stay <= 0 || w.fw.idle.Load() >= w.fw.idleRoom() || len(list) >= u.config.MaxIdle || u.retired.Load() {
+	full := idle != nil && len(idle.list) >= u.config.MaxIdle
+	if used || full || s.stay <= 0 || w.fw.idle.Load() >= w.fw.idleRoom() || u.retired.Load() {
 		s.close()
 		return
 	}
+	if idle == nil {
+		idle = &idleServers{}
+		w.idle[s.key] = idle
+	}
 	s.x, s.until = nil, w.worker.Now()+s.stay
-	w.idle[s.key] = append(list, s)
+	idle.list = append(idle.list, s)
 	w.fw.idle.Add(1)
 	if !w.sweeper.Armed() || s.until < w.sweepAt {
 		w.sweepAt = s.until
@@ -53,17 +65,23 @@ func (w *httpPool) park(s *serverConn) {
 
 // forget takes an idle connection out of the pool.
 func (w *httpPool) forget(s *serverConn) {
-	list := w.idle[s.key]
-	if i := slices.Index(list, s); i >= 0 {
-		w.idle[s.key] = slices.Delete(list, i, i+1)
-		w.fw.idle.Add(-1)
+	if idle := w.idle[s.key]; idle != nil {
+		if i := slices.Index(idle.list, s); i >= 0 {
+			w.remove(idle, i)
+		}
 	}
+}
+
+// remove takes connection i out of those to its server.
+func (w *httpPool) remove(idle *idleServers, i int) {
+	idle.list = slices.Delete(idle.list, i, i+1)
+	w.fw.idle.Add(-1)
 }
 
 // drop ends the idle connections for which it is so.
 func (w *httpPool) drop(so func(*serverConn) bool) {
-	for key, list := range w.idle {
-		list = slices.DeleteFunc(list, func(s *serverConn) bool {
+	for key, idle := range w.idle {
+		idle.list = slices.DeleteFunc(idle.list, func(s *serverConn) bool {
 			if !so(s) {
 				return false
 			}
@@ -71,7 +89,7 @@ func (w *httpPool) drop(so func(*serverConn) bool) {
 			s.close()
 			return true
 		})
-		if w.idle[key] = list; len(list) == 0 {
+		if len(idle.list) == 0 {
 			delete(w.idle, key)
 		}
 	}

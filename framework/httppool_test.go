@@ -206,7 +206,7 @@ func TestHTTPRetryStaysInItsUpstream(t *testing.T) {
 	m.wait(func() error {
 		return m.Port().Workers()[0].Call(func() {
 			for key, idle := range m.live[0].http.idle {
-				if len(idle) > 0 && (key.upstream.config.Name != "out" || key.address.String() != plain.address) {
+				if len(idle.list) > 0 && (key.upstream.config.Name != "out" || key.address.String() != plain.address) {
 					t.Errorf("a connection to %s waits for upstream %q", key.address, key.upstream.config.Name)
 				}
 			}

@@ -47,7 +47,7 @@ type serverKey struct {
 }
 
 func newHTTPPool(fw *Firewall, worker *completion.Worker) *httpPool {
-	w := &httpPool{fw: fw, worker: worker, idle: make(map[serverKey][]*serverConn)}
+	w := &httpPool{fw: fw, worker: worker, idle: make(map[serverKey]*idleServers)}
 	w.sweeper = worker.NewTimer(w.sweep)
 	var seed [8]byte
 	_, _ = rand.Read(seed[:]) // it never fails

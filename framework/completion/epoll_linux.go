@@ -145,7 +145,7 @@ func (e *epoll) wait(patience time.Duration) {
 }
 
 func (e *epoll) reap() {
-	var turn share
+	turn := e.worker.shareFromTick()
 	for e.next < e.ready {
 		if turn.over(e.worker) {
 			return

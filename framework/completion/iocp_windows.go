@@ -160,7 +160,7 @@ func (p *iocp) take(timeout uint32) {
 
 func (p *iocp) reap() {
 	// A handler that blocks has the rest dealt with from within.
-	var turn share
+	turn := p.worker.shareFromTick()
 	for p.next < p.ready {
 		if turn.over(p.worker) {
 			return

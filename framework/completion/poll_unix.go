@@ -121,7 +121,7 @@ func milliseconds(patience time.Duration) int {
 
 func (p *poller) reap() {
 	// A handler that blocks has the rest dealt with from within.
-	var turn share
+	turn := p.worker.shareFromTick()
 	for p.next < len(p.set) {
 		if turn.over(p.worker) {
 			return

@@ -241,7 +241,7 @@ func (u *uring) wait(patience time.Duration) {
 }
 
 func (u *uring) reap() {
-	var turn share
+	turn := u.worker.shareFromTick()
 	for !u.ring.empty() && !turn.over(u.worker) {
 		cqe, _ := u.ring.reap()
 		u.dispatch(cqe)

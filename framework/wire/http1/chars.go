@@ -9,6 +9,7 @@ const (
 	target                   // may be in a request target
 	host                     // may be in a registered name or an IPv4 address
 	hex                      // HEXDIG, of either case
+	under                    // "_", which some servers do not tell from "-"
 )
 
 var classes = func() (t [256]class) {
@@ -34,6 +35,7 @@ var classes = func() (t [256]class) {
 	for _, b := range []byte("-._~") {
 		t[b] |= host
 	}
+	t['_'] |= under
 	return t
 }()
 

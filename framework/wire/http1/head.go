@@ -118,8 +118,9 @@ func (h *head) field(line []byte) *Error {
 	if isBlank(line[0]) {
 		return errFold
 	}
-	colon := 0
+	colon, seen := 0, class(0)
 	for colon < len(line) && classes[line[colon]]&token != 0 {
+		seen |= classes[line[colon]]
 		colon++
 	}
 	switch {
@@ -148,6 +149,7 @@ func (h *head) field(line []byte) *Error {
 			return errFieldValue
 		}
 	}
+	h.underscored = h.underscored || seen&under != 0
 	at := h.line
 	h.fields = append(h.fields, field{
 		name:  span{at, at + uint32(colon)},
@@ -233,11 +235,11 @@ func (h *head) RemoveHopByHop() {
 // alias reports whether servers take a field for one that only the sender of the message
 // writes, since they do not tell "_" from "-".
 func (h *head) alias(f field) bool {
-	name := h.bytes(f.name)
-	if bytes.IndexByte(name, '_') < 0 {
+	if !h.underscored {
 		return false
 	}
-	return slices.ContainsFunc(ReservedFields[:], func(r string) bool { return takenFor(name, r) })
+	name := h.bytes(f.name)
+	return bytes.IndexByte(name, '_') >= 0 && slices.ContainsFunc(ReservedFields[:], func(r string) bool { return takenFor(name, r) })
 }
 
 // markNamed makes the fields that a Connection names ones of the connection. Those that

@@ -10,8 +10,9 @@ import (
 // received, repeated ones included. The zero value has none. What it returns is valid
 // until it is next changed, parsed or reset.
 type Header struct {
-	text   []byte // what the spans are parts of; it only grows until reset
-	fields []field
+	text        []byte // what the spans are parts of; it only grows until reset
+	fields      []field
+	underscored bool // a name has "_", so one may be an alias of another
 }
 
 // span is a part of the text.
@@ -46,7 +47,7 @@ func (h *Header) replace(old span, text string) span {
 }
 
 // Reset removes all fields and keeps the memory.
-func (h *Header) Reset() { h.text, h.fields = h.text[:0], h.fields[:0] }
+func (h *Header) Reset() { *h = Header{text: h.text[:0], fields: h.fields[:0]} }
 
 // Len returns the number of fields.
 func (h *Header) Len() int { return len(h.fields) }
@@ -91,16 +92,18 @@ func add[T string | []byte](h *Header, name string, value T) {
 	if !ValidName(name) || !validValue(value) {
 		panic("http1: a field that must not be sent: " + name)
 	}
+	h.underscored = h.underscored || strings.IndexByte(name, '_') >= 0
 	n := keep(h, name)
 	h.fields = append(h.fields, field{name: n, value: keep(h, value), kind: kindOf(h.bytes(n))})
 }
 
 // Set gives the first field of a name a value and removes the others, and those that
-// servers take for one of it (see RemoveAliases); without any it adds one. The name of a field that there is stays as it was received.
+// servers take for one of it (see RemoveAliases); without any it adds one. The name of a
+// field that there is stays as it was received.
 func (h *Header) Set(name, value string) {
 	i := h.find(name)
 	if i < 0 {
-		h.Remove(name)
+		h.RemoveAliases(name)
 		h.Add(name, value)
 		return
 	}
@@ -128,18 +131,25 @@ func (h *Header) find(name string) int {
 // removeBut removes the fields of a name, and those that are taken for it, but for field
 // but, unless that is negative.
 func (h *Header) removeBut(name string, but int) {
-	kept := h.fields[:0]
-	for i, f := range h.fields {
-		if i == but || !takenFor(h.bytes(f.name), name) {
-			kept = append(kept, f)
+	kept := 0
+	for i := range h.fields {
+		if i != but && takenFor(h.Name(i), name) {
+			continue
 		}
+		if kept < i {
+			h.fields[kept] = h.fields[i]
+		}
+		kept++
 	}
-	h.fields = kept
+	h.fields = h.fields[:kept]
 }
 
 // RemoveAliases removes the fields that servers take for one of a name, since they do not
 // tell "_" from "-" (WSGI, CGI, PHP), and leaves those of the name itself.
 func (h *Header) RemoveAliases(name string) {
+	if !h.underscored {
+		return
+	}
 	kept := h.fields[:0]
 	for _, f := range h.fields {
 		if n := h.bytes(f.name); !takenFor(n, name) || equalFold2(n, name) {
@@ -200,10 +210,13 @@ func (h *Header) Append(dst []byte) []byte {
 // sends the message writes them.
 func (h *Header) SetLength(length int64) {
 	var digits [20]byte
-	text := strconv.AppendInt(digits[:0], length, 10)
-	kept, told := h.fields[:0], length < 0
-	for _, f := range h.fields {
-		switch f.kind {
+	text, told := digits[:0], length < 0
+	if !told {
+		text = strconv.AppendInt(text, length, 10)
+	}
+	kept := 0
+	for i := range h.fields {
+		switch f := &h.fields[i]; f.kind {
 		case kindLength:
 			if told {
 				continue
@@ -216,9 +229,12 @@ func (h *Header) SetLength(length int64) {
 			continue
 		default:
 		}
-		kept = append(kept, f)
+		if kept < i {
+			h.fields[kept] = h.fields[i]
+		}
+		kept++
 	}
-	h.fields = kept
+	h.fields = h.fields[:kept]
 	if !told {
 		h.AddBytes("Content-Length", text)
 	}
@@ -228,6 +244,7 @@ func (h *Header) SetLength(length int64) {
 func (h *Header) CopyFrom(from *Header) {
 	h.text = append(h.text[:0], from.text...)
 	h.fields = append(h.fields[:0], from.fields...)
+	h.underscored = from.underscored
 }
 
 // ValidName reports whether a text may be the name of a field.

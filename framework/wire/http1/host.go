@@ -34,8 +34,20 @@ func validName(name []byte) bool {
 	if len(name) > 0 && name[0] == '[' {
 		return true
 	}
-	name = bytes.TrimSuffix(name, []byte("."))
-	return len(name) > 0 && name[0] != '.' && name[len(name)-1] != '.' && !bytes.Contains(name, []byte("..")) && host.all(name)
+	label := 0 // bytes of the current one
+	for i, b := range name {
+		switch {
+		case classes[b]&host == 0:
+			return false
+		case b != '.':
+			label++
+		case label == 0:
+			return false
+		case i < len(name)-1:
+			label = 0
+		}
+	}
+	return label > 0
 }
 
 func validPort(text []byte) bool {
@@ -70,24 +82,23 @@ func sameHost(a, b []byte, scheme int) bool {
 
 // readHost makes the hostname of the authority; false if that is malformed.
 func (r *Request) readHost() bool {
-	if r.authority == (span{}) {
-		return true
-	}
 	name, _, ok := splitHost(r.bytes(r.authority))
-	if !ok {
-		return false
+	if ok {
+		r.keepHostname(name)
 	}
+	return ok
+}
+
+// keepHostname makes the hostname of the name that splitHost has found in the authority.
+func (r *Request) keepHostname(name []byte) {
 	if name[0] == '[' {
 		a, _ := netip.ParseAddr(string(name[1 : len(name)-1])) // it is one
 		r.hostname = keep(&r.Header, "["+a.String()+"]")
-		return true
+		return
 	}
-	name = bytes.TrimSuffix(name, []byte("."))
-	r.hostname = keep(&r.Header, name)
-	for i, b := range r.text[r.hostname.start:] {
-		if b >= 'A' && b <= 'Z' {
-			r.text[int(r.hostname.start)+i] = b | 0x20
-		}
+	r.hostname = keep(&r.Header, bytes.TrimSuffix(name, []byte(".")))
+	kept := r.text[r.hostname.start:]
+	for i, b := range kept {
+		kept[i] = lower(b)
 	}
-	return true
 }

@@ -94,10 +94,12 @@ func (r *Request) splitTarget(method, goal []byte) *Error {
 	connect := string(method) == "CONNECT"
 	switch {
 	case connect:
-		r.authority = r.target
-		if _, port, ok := splitHost(goal); !ok || len(port) == 0 {
+		name, port, ok := splitHost(goal)
+		if !ok || len(port) == 0 {
 			return errTarget
 		}
+		r.authority = r.target
+		r.keepHostname(name)
 		return nil
 	case goal[0] == '/':
 		r.path = r.target
@@ -129,11 +131,13 @@ func (r *Request) splitAbsolute(method, goal []byte) *Error {
 	if i := bytes.IndexAny(goal[scheme:], "/?"); i >= 0 {
 		end = scheme + i
 	}
-	if _, _, ok := splitHost(goal[scheme:end]); !ok {
+	name, _, ok := splitHost(goal[scheme:end])
+	if !ok {
 		return errTarget
 	}
 	at := r.target.start
 	r.authority = span{at + uint32(scheme), at + uint32(end)}
+	r.keepHostname(name)
 	switch {
 	case end < len(goal) && goal[end] == '/':
 		r.path = span{at + uint32(end), r.target.end}
@@ -167,12 +171,14 @@ func (r *Request) finish() *Error {
 				return errHosts
 			}
 			v := r.bytes(f.value)
-			if _, _, ok := splitHost(v); !ok {
+			name, _, ok := splitHost(v)
+			if !ok {
 				return errHost
 			}
 			switch {
 			case r.authority == (span{}):
 				r.authority = f.value
+				r.keepHostname(name)
 			case !sameHost(r.bytes(r.authority), v, r.port):
 				return errHostDiffers
 			}
@@ -187,7 +193,6 @@ func (r *Request) finish() *Error {
 	if hosts == 0 && r.minor > 0 {
 		return errNoHost
 	}
-	r.readHost() // it is well-formed
 	return nil
 }
 
