@@ -8,28 +8,28 @@ import (
 	"fwx/framework/wire/http1"
 )
 
-// body is a body as it arrives. If a filter has asked for it, its content is decoded.
+// body is a body as it arrives. If a filter has asked for that, its content is decoded.
 type body struct {
 	http1.Body
 
-	decoder  *coding.Decoder // nil: the content is taken as it comes
-	received int64           // of the content, as it comes
-	decoded  int             // in this turn, or what it takes to take in what has not come out
-	closed   bool            // its sender has ended it with its stream
+	decoder  *coding.Decoder // nil: the content is not decoded
+	received int64           // bytes of content received, before decoding
+	decoded  int             // bytes decoded in this turn, or the equivalent in work
+	closed   bool            // the sender has ended the body by ending its stream
 }
 
-// maxTurn bounds what is decoded of a body before others have their turn: what comes out,
-// or four times what the codings take in.
+// maxTurn bounds how much of a body is decoded before other connections have their turn: the
+// bytes that come out, or four times those that go in.
 const maxTurn = 256 << 10
 
-// begin makes it ready for a body, see http1.Body.Begin.
+// begin prepares for a new body, see http1.Body.Begin.
 func (b *body) begin(framing http1.Framing, length int64, limits *http1.Limits) {
 	b.Begin(framing, length, limits)
 	b.decoder, b.received, b.decoded, b.closed = nil, 0, 0, false
 }
 
-// next takes a part of what was received, and returns the next piece of the content. It
-// may take nothing, and need not be given anything, while pending reports true.
+// next parses a part of what was received, and returns the next piece of the content. While
+// pending reports true it may consume nothing, and needs no data.
 func (b *body) next(data []byte) (n int, content []byte, err error) {
 	if b.pending() {
 		return b.decode(0)
@@ -48,7 +48,7 @@ func (b *body) next(data []byte) (n int, content []byte, err error) {
 	return b.decode(n)
 }
 
-// decode returns the next piece that is decoded.
+// decode returns the next decoded piece.
 func (b *body) decode(n int) (int, []byte, error) {
 	content, err := b.decoder.Next()
 	b.decoded += max(len(content), 4*b.decoder.Worked())
@@ -58,13 +58,13 @@ func (b *body) decode(n int) (int, []byte, error) {
 	return n, content, err
 }
 
-// pending reports whether there may be more content in what has been taken.
+// pending reports whether there may be more content in data that was already consumed.
 func (b *body) pending() bool { return b.decoder != nil && b.decoder.Pending() }
 
-// turnUsed reports whether others should have their turn.
+// turnUsed reports whether other connections should have their turn.
 func (b *body) turnUsed() bool { return b.pending() && b.decoded >= maxTurn }
 
-// end is for a body that ends with its sender's stream.
+// end ends a body that is delimited by the end of the stream.
 func (b *body) end() {
 	b.closed = true
 	if b.decoder != nil {
@@ -72,10 +72,10 @@ func (b *body) end() {
 	}
 }
 
-// Done reports whether the body is complete, and all of its content taken.
+// Done reports whether the body is complete and all of its content was returned.
 func (b *body) Done() bool { return (b.closed || b.Body.Done()) && !b.pending() }
 
-// drop gives up what is left of it.
+// drop discards the decoder.
 func (b *body) drop() {
 	if b.decoder != nil {
 		b.decoder.Close()
@@ -83,23 +83,23 @@ func (b *body) drop() {
 	}
 }
 
-// ErrPartial answers Exchange.DecodeBody for a part of a coded body.
+// ErrPartial is returned by Exchange.DecodeBody for a part of a coded body.
 var ErrPartial = errors.New("a part of a coded body cannot be decoded")
 
-// DecodeBody asks, in Request or Response, for the content of a body without the codings
-// that were applied to it: gzip, deflate, and those of Config.Codings, also several, one
-// applied to the other. Upstream is the request's body, Downstream the response's. All
-// filters see what was decoded, and that is what goes on. So Content-Encoding and what
-// tells of the coded content is removed from the head, ETag becomes weak, and
-// Accept-Ranges none, since ranges are those of the coded content (RFC 9110, 8.4, 8.8
-// and 14.3).
+// DecodeBody asks, in Request or Response, for the content of a body without its content
+// codings: gzip, deflate and those of Config.Codings, also several applied one after the
+// other. Upstream means the request's body, Downstream the response's. All filters see the
+// decoded content, and that is what is forwarded. So Content-Encoding and the fields that
+// describe the coded content are removed from the head, ETag becomes weak, and Accept-Ranges
+// "none", since ranges refer to the coded content (RFC 9110, 8.4, 8.8 and 14.3).
 //
-// Content that is longer than HTTPConfig.MaxDecoded when it is decoded is answered with
-// 413, of a response with 502, and content that is damaged or incomplete with 400 or 502;
-// a response that has begun is broken off.
+// Decoded content that is longer than HTTPConfig.MaxDecoded is answered with 413, or 502 for a
+// response; damaged or incomplete content with 400 or 502. A response that has begun is broken
+// off.
 //
-// It does nothing for a body without a coding. The error is coding.ErrUnknown for a coding
-// that is not known, ErrPartial, or one that wraps ErrBadContext; then all stays as it is.
+// DecodeBody does nothing for a body without a coding. It returns coding.ErrUnknown for an
+// unknown coding, ErrPartial, or an error that wraps ErrBadContext; in these cases the body
+// stays as it is.
 func (x *Exchange) DecodeBody(dir Direction) error {
 	if err := x.may(callDecode, dir); err != nil {
 		return err
@@ -119,14 +119,14 @@ func (x *Exchange) DecodeBody(dir Direction) error {
 		b.decoder = coding.NewDecoder(codings, int64(x.h.config.MaxDecoded))
 		b.decoder.Claim = x.claimForDecoder
 	}
-	if dir == Downstream && x.contentless() { // the length that the body would have is not known
+	if dir == Downstream && x.contentless() { // the length of the decoded body is unknown
 		header.Remove("Content-Length")
 	}
 	removeCodingFields(header)
 	return nil
 }
 
-// removeCodingFields makes the head of a message that of one without a coding.
+// removeCodingFields removes the fields from a head that describe coded content.
 func removeCodingFields(h *http1.Header) {
 	for _, name := range []string{"Content-Encoding", "Content-Digest", "Repr-Digest", "Digest", "Content-MD5"} {
 		h.Remove(name)
@@ -139,7 +139,7 @@ func removeCodingFields(h *http1.Header) {
 	}
 }
 
-// fieldValues returns the values of all fields of a name, given in lower case.
+// fieldValues returns the values of all fields with a name, given in lower case.
 func fieldValues(h *http1.Header, name string) (values [][]byte) {
 	for i := h.Find(name, 0); i >= 0; i = h.Find(name, i+1) {
 		values = append(values, h.Value(i))
@@ -147,7 +147,7 @@ func fieldValues(h *http1.Header, name string) (values [][]byte) {
 	return values
 }
 
-// countUndecodable counts a body that could not be decoded, if that is what an error says.
+// countUndecodable counts a body that could not be decoded, if err says so.
 func (x *Exchange) countUndecodable(err error) {
 	l, w := x.h.c.listener, x.h.w.worker.Index()
 	switch {

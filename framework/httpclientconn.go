@@ -9,66 +9,66 @@ import (
 	"fwx/framework/wire/websocket"
 )
 
-// clientConn is a connection of a listener with protocol "http": the emulator of its
-// server. What the client sends comes to it through the connection's data filters; it
-// takes requests from it, one after the other, and has each carried out by an Exchange.
-// What it answers goes back through the data filters.
+// clientConn is a client's connection of a listener with protocol "http". It is the emulator
+// of the connection's server: what the client sends reaches it through the connection's data
+// filters, it parses one request after the other, and each is carried out by an Exchange.
+// Responses go back through the data filters.
 //
-// The client is read from only as fast as its requests go on: what has been received
-// and cannot be taken yet keeps the flow held.
+// The client is read only as fast as its requests make progress: while received data cannot be
+// parsed yet, the flow stays held.
 type clientConn struct {
 	c       *Connection
 	w       *httpPool
 	config  *HTTPConfig
 	filters []httpLink
 
-	x          *Exchange     // whose request is received or answered; nil: the connection waits for one
-	rest       []byte        // received and not taken yet
-	taking     bool          // take runs
-	postponed  bool          // it will be gone on
-	chunkInUse bool          // a part of the chunk is on its way to a server
-	chunkHeld  bool          // a filter keeps a part of it
-	held       bool          // the flow waits until rest has been taken
-	heldSince  time.Duration // since when
-	ended      bool          // the client sends no more
-	out        []byte        // for the client
-	inFlight   []byte        // and on its way
-	sending    bool          // something is on its way to the client
-	offered    int           // bytes of that
-	closing    bool          // no more requests are taken
-	endSent    bool          // the end has been sent
+	x          *Exchange     // the exchange whose request is being received or answered; nil while the connection is idle
+	rest       []byte        // received from the client, not yet parsed
+	taking     bool          // take is running
+	postponed  bool          // yieldTurn has posted a task that continues
+	chunkInUse bool          // a part of the chunk is being sent to a server
+	chunkHeld  bool          // a filter holds a part of the chunk
+	held       bool          // the flow is held until rest has been parsed
+	heldSince  time.Duration // when the flow was held
+	ended      bool          // the client has ended its stream
+	out        []byte        // bytes not yet sent to the client
+	inFlight   []byte        // bytes being sent to the client
+	sending    bool          // a send to the client is in progress
+	offered    int           // number of bytes in that send
+	closing    bool          // no more requests are parsed
+	endSent    bool          // the end of the stream has been sent
 	detached   bool
 
 	timer    *completion.Timer
-	armed    time.Duration // when it fires; 0: never
+	armed    time.Duration // when the timer fires; 0: it is not armed
 	wait     httpWait
-	deadline time.Duration // of wait; 0: it has none
-	up       pace          // at which the client sends the body
-	down     pace          // at which it takes what is sent to it
+	deadline time.Duration // when the wait times out; 0: never
+	up       pace          // how slowly the client may send a body
+	down     pace          // how slowly the client may read what is sent to it
 
-	client, scheme, forwarding string // what is told of the client, made once
+	client, scheme, forwarding string // description of the client for the server, made once
 }
 
-// httpWait is what a connection waits for.
+// httpWait is what a client's connection is waiting for.
 type httpWait uint8
 
 const (
-	waitRequest httpWait = iota // the next one
+	waitRequest httpWait = iota // the next request
 	waitHead                    // the rest of a request's head
 	waitBody                    // more of a request's body
-	waitConnect                 // a server to be connected
-	waitServer                  // the server to take or to answer
+	waitConnect                 // a connection to a server
+	waitServer                  // the server to read or to respond
 	waitDisk                    // a file to be read or written
-	waitFilter                  // a filter; it has no limit
-	waitTunnel                  // either side; it has no limit but the connection's own
-	waitClose                   // the client to close, too
+	waitFilter                  // a filter; without a limit
+	waitTunnel                  // either side; limited only by the connection's idle_timeout
+	waitClose                   // the client to close its side
 )
 
-// lastCall is how long an idle connection is kept when the service ends: a request that
-// was sent before the client could know of the end is answered.
+// lastCall is how long an idle connection is kept at shutdown, so that a request which the
+// client sent before it could know is still answered.
 const lastCall = 500 * time.Millisecond
 
-// maxOut bounds what is gathered for one side before it is sent.
+// maxOut bounds the bytes that are gathered for one side before they are sent.
 const maxOut = 64 << 10
 
 // emulateHTTP makes the gateway speak HTTP with the client.
@@ -81,7 +81,7 @@ func (c *Connection) emulateHTTP() {
 	h.await(waitRequest)
 }
 
-// clientConn returns what speaks HTTP with the client; nil if nothing does.
+// clientConn returns the HTTP side of the connection; nil if HTTP is not spoken on it.
 func (c *Connection) clientConn() *clientConn {
 	if c.emulation == nil {
 		return nil
@@ -90,7 +90,7 @@ func (c *Connection) clientConn() *clientConn {
 	return h
 }
 
-// Data takes what the client has sent.
+// Data parses a chunk that the client has sent.
 func (h *clientConn) Data(_ *Connection, chunk []byte) Verdict {
 	h.rest = chunk
 	if h.wait == waitBody {
@@ -104,15 +104,17 @@ func (h *clientConn) Data(_ *Connection, chunk []byte) Verdict {
 	return Hold
 }
 
-// taken reports whether nothing refers to the chunk any more.
+// taken reports whether nothing refers to the chunk that was received last.
 func (h *clientConn) taken() bool {
 	return len(h.rest) == 0 && !h.chunkInUse && !h.chunkHeld && !h.pending()
 }
 
-// pending reports whether there may be more content of a request in what has been taken.
+// pending reports whether a decoder may still produce content from data that was already
+// parsed.
 func (h *clientConn) pending() bool { return h.x != nil && h.x.requestBody.pending() }
 
-// End notes that the client sends no more. What it has asked for is still answered.
+// End notes that the client has ended its stream. Requests that are complete are still
+// answered.
 func (h *clientConn) End(*Connection) {
 	h.ended = true
 	switch x := h.x; {
@@ -126,20 +128,20 @@ func (h *clientConn) End(*Connection) {
 	h.proceed()
 }
 
-// MaySend goes on when what was sent is on its way.
+// MaySend continues when the data offered last has been handed to the kernel.
 func (h *clientConn) MaySend(*Connection) {
 	if h.sending {
 		h.sending = false
 		h.down.spend(h.w.worker.Now())
 		h.inFlight = h.w.giveBack(h.inFlight)
 		if h.x != nil && h.x.websocket != nil {
-			h.x.claimMessages() // it is less than before
+			h.x.claimMessages() // fewer bytes wait now
 		}
 	}
 	h.goOn()
 }
 
-// goOn goes on in both directions.
+// goOn continues in both directions.
 func (h *clientConn) goOn() {
 	if h.x != nil {
 		h.x.receive()
@@ -147,19 +149,19 @@ func (h *clientConn) goOn() {
 	h.proceed()
 }
 
-// yieldTurn goes on when others have had their turn.
+// yieldTurn continues later, after other connections of the worker have had their turn.
 func (h *clientConn) yieldTurn() {
 	if h.postponed {
 		return
 	}
 	h.postponed = true
-	_ = h.w.worker.Post(func() { // closed: the connection ends, too
+	_ = h.w.worker.Post(func() { // an error means that the port is closed, and the connection with it
 		h.postponed = false
 		h.goOn()
 	})
 }
 
-// Detach ends what the connection has going on.
+// Detach ends the exchange in progress, because the connection has ended.
 func (h *clientConn) Detach() {
 	h.detached, h.closing = true, true
 	h.timer.Stop()
@@ -169,14 +171,14 @@ func (h *clientConn) Detach() {
 	h.resumeFlow()
 }
 
-// proceed goes on with what has been received, and is called after whatever it may have
-// waited for.
+// proceed continues with what has been received. It is called after anything that the
+// connection may have been waiting for.
 func (h *clientConn) proceed() {
 	h.take()
 	h.resumeFlow()
 }
 
-// resumeFlow receives again when everything received has been taken.
+// resumeFlow receives again once everything received has been parsed.
 func (h *clientConn) resumeFlow() {
 	if h.detached {
 		h.rest = nil
@@ -187,7 +189,7 @@ func (h *clientConn) resumeFlow() {
 	}
 }
 
-// take takes from what has been received what can be taken, and sends what came of it.
+// take parses as much of the received data as possible, and sends the result.
 func (h *clientConn) take() {
 	if h.taking || h.detached {
 		return
@@ -202,7 +204,7 @@ func (h *clientConn) take() {
 	if h.x != nil && h.x.server != nil {
 		h.x.server.flush()
 	}
-	if h.x != nil && h.wait == waitBody { // it may not be the client who keeps anybody waiting
+	if h.x != nil && h.wait == waitBody { // the client is not charged while the disk or the server is slow
 		switch x := h.x; {
 		case x.spool != nil && x.spool.busy():
 			h.await(waitDisk)
@@ -213,8 +215,8 @@ func (h *clientConn) take() {
 	h.flush()
 }
 
-// parseNext takes a part of what has been received; false if there is none or it must
-// wait.
+// parseNext parses a part of what has been received. It returns false if there is nothing to
+// parse or parsing must wait.
 func (h *clientConn) parseNext() bool {
 	switch x := h.x; {
 	case len(h.rest) == 0 && !h.pending() || h.chunkInUse || h.c.Ended():
@@ -224,7 +226,7 @@ func (h *clientConn) parseNext() bool {
 		return false
 	case x == nil:
 		if h.sending || len(h.out) > 0 {
-			return false // the answer before goes first
+			return false // the previous response goes first
 		}
 		h.x = h.w.exchange(h)
 		h.await(waitHead)
@@ -233,30 +235,30 @@ func (h *clientConn) parseNext() bool {
 		return x.takeHead()
 	case x.tunnel:
 		return x.takeTunnel()
-	case x.file != nil && x.requestState < requestComplete: // the connection ends behind the answer
+	case x.file != nil && x.requestState < requestComplete: // the connection is closed after the response
 		h.rest = nil
 		return false
 	case x.requestState == requestBody:
 		return x.takeBody()
 	default:
-		return false // what follows is the next request
+		return false // the data belongs to the next request
 	}
 }
 
-// write puts data behind what is to be sent to the client.
+// write appends data to the bytes to be sent to the client.
 func (h *clientConn) write(data []byte) {
 	h.ensureOut()
 	h.out = append(h.out, data...)
 }
 
-// ensureOut makes out usable.
+// ensureOut allocates out if there is no buffer.
 func (h *clientConn) ensureOut() {
 	if h.out == nil {
 		h.out = h.w.buffer()
 	}
 }
 
-// flush sends what has been gathered for the client, unless something is on its way.
+// flush sends what has been gathered for the client, unless a send is in progress.
 func (h *clientConn) flush() {
 	switch {
 	case h.sending || h.c.Ended():
@@ -268,7 +270,7 @@ func (h *clientConn) flush() {
 	}
 }
 
-// offer sends data, which may be in a buffer that is given away with it.
+// offer sends data. If the data is in a buffer, the buffer is given away with it.
 func (h *clientConn) offer(data []byte, b *completion.Buffer) {
 	h.sending, h.offered = true, len(data)
 	h.down.begin(h.w.worker.Now(), h.config.SendTimeout)
@@ -277,14 +279,15 @@ func (h *clientConn) offer(data []byte, b *completion.Buffer) {
 	h.c.emulation.offer(data, b)
 }
 
-// flowing reports whether more may be received for the client: little is on its way to it.
+// flowing reports whether more may be received for the client, because little is waiting to be
+// sent to it.
 func (h *clientConn) flowing() bool {
 	const little = 8 << 10
 	return !h.sending || h.offered+len(h.out) <= little
 }
 
-// end sends the end of the stream. What the client still sends is thrown away for a
-// while, so that it is not reset before it has read the answer.
+// end ends the stream to the client, and then discards what the client sends for a while: an
+// immediate close could reset the connection before the client has read the response.
 func (h *clientConn) end() {
 	if h.endSent || h.detached {
 		return
@@ -294,15 +297,16 @@ func (h *clientConn) end() {
 	_ = h.c.CloseSend() // an error means that the connection ends
 }
 
-// draining reports whether the connection should end with its next response: the service
-// ends, or a reload has replaced the listener. It is asked when the head of a response is
-// written, which tells the client, and what the client was told holds.
+// draining reports whether the connection should be closed after its next response, because
+// the service shuts down or a reload has replaced the listener. It is asked when the head of a
+// response is written, since the head tells the client.
 func (h *clientConn) draining() bool {
 	return h.c.fw.closing.Load() || h.c.listener.replaced.Load()
 }
 
-// drain is for the end of the service. A connection that waits for a request waits a
-// little longer for one that may be on its way, and a WebSocket that can be told is told.
+// drain prepares the connection for the end of the service. An idle connection waits a little
+// longer for a request that may be on its way, and the peers of a WebSocket are sent a close
+// frame.
 func (h *clientConn) drain() {
 	switch {
 	case h.x == nil && h.wait == waitRequest:
@@ -312,7 +316,7 @@ func (h *clientConn) drain() {
 	}
 }
 
-// nextRequest goes on behind an exchange. Whoever has called sends what is left.
+// nextRequest continues after an exchange. The caller sends what has been gathered.
 func (h *clientConn) nextRequest(keepAlive bool) {
 	h.x = nil
 	if !keepAlive || h.ended {
@@ -322,7 +326,7 @@ func (h *clientConn) nextRequest(keepAlive bool) {
 	h.await(waitRequest)
 }
 
-// await sets what the connection waits for.
+// await sets what the connection is waiting for, and arms its time-out.
 func (h *clientConn) await(wait httpWait) {
 	now := h.w.worker.Now()
 	h.wait, h.deadline = wait, 0
@@ -333,8 +337,8 @@ func (h *clientConn) await(wait httpWait) {
 	}
 }
 
-// arm sees to it that the timer has fired by a time. It is only touched if it would fire
-// too late; one that fires too early looks and comes again.
+// arm makes the timer fire by a given time. A timer that fires too early checks the deadline
+// and rearms itself, so it is only reset if it would fire too late.
 func (h *clientConn) arm(by time.Duration) {
 	if h.armed == 0 || h.armed > by {
 		h.armed = by
@@ -342,7 +346,7 @@ func (h *clientConn) arm(by time.Duration) {
 	}
 }
 
-// waitLimit returns how long a wait may last; 0: for ever.
+// waitLimit returns how long a wait may last; 0: indefinitely.
 func (h *clientConn) waitLimit(wait httpWait) time.Duration {
 	switch wait {
 	case waitRequest:
@@ -353,7 +357,7 @@ func (h *clientConn) waitLimit(wait httpWait) time.Duration {
 	case waitHead:
 		return h.config.HeaderTimeout
 	case waitBody:
-		return max(h.up.left, 1) // it may have been spent before the timer has noticed
+		return max(h.up.left, 1) // the time may be used up before the timer fires
 	case waitConnect:
 		return h.x.upstream.config.ConnectTimeout
 	case waitServer, waitDisk:
@@ -365,7 +369,7 @@ func (h *clientConn) waitLimit(wait httpWait) time.Duration {
 	return 0
 }
 
-// creditBody gives the client time for a part of its body that it has sent.
+// creditBody allows the client more time for each part of the body that it has sent.
 func (h *clientConn) creditBody(bytes int) {
 	now := h.w.worker.Now()
 	h.up.spend(now)
@@ -374,7 +378,7 @@ func (h *clientConn) creditBody(bytes int) {
 	h.deadline = h.up.due()
 }
 
-// expire is called by the timer.
+// expire is called when the timer fires.
 func (h *clientConn) expire() {
 	h.armed = 0
 	if h.c.Ended() || h.detached {
@@ -387,7 +391,7 @@ func (h *clientConn) expire() {
 			h.readsTooSlowly()
 			return
 		}
-		h.down = pace{since: now, left: h.config.SendTimeout} // it is a filter that keeps it
+		h.down = pace{since: now, left: h.config.SendTimeout} // a filter holds the data, not the client
 	}
 	if h.deadline != 0 && now >= h.deadline {
 		h.overdue()
@@ -403,7 +407,7 @@ func (h *clientConn) expire() {
 	}
 }
 
-// readsTooSlowly ends the connection of a client that takes too little.
+// readsTooSlowly ends the connection of a client that reads below send_rate.
 func (h *clientConn) readsTooSlowly() {
 	h.c.listener.httpCutOff.Add(h.w.worker.Index(), 1)
 	h.cutOff(ByLimit, fmt.Sprintf("the client has taken less than %d bytes/s of what was sent to it (send_rate) for longer than %v (send_timeout)", h.config.SendRate, h.config.SendTimeout))
@@ -418,7 +422,7 @@ func (h *clientConn) cutOff(by EndedBy, reason string) {
 	h.c.breakOff(by, errors.New(reason))
 }
 
-// overdue is for a wait that has lasted too long.
+// overdue handles a wait that has timed out.
 func (h *clientConn) overdue() {
 	h.deadline = 0
 	switch h.wait {
@@ -433,7 +437,7 @@ func (h *clientConn) overdue() {
 	case waitConnect:
 		h.x.connectTimedOut()
 	case waitServer:
-		if h.sending { // it is the client who keeps the server waiting
+		if h.sending { // the server waits for the client to read
 			h.await(waitServer)
 			return
 		}
@@ -442,7 +446,7 @@ func (h *clientConn) overdue() {
 		}
 		h.x.timedOut(ByLimit, 504, errSilent.Error())
 	case waitDisk:
-		if h.sending { // it is the client who keeps the disk waiting
+		if h.sending { // the disk waits for the client to read
 			h.await(waitDisk)
 			return
 		}
@@ -454,31 +458,32 @@ func (h *clientConn) overdue() {
 
 var errSilent = errors.New("the server took too long")
 
-// httpPool is what the HTTP connections of a worker share.
+// httpPool holds what the HTTP connections of a worker share: idle connections to servers,
+// spare buffers, exchanges and pieces, the WebSocket compressors.
 type httpPool struct {
 	fw     *Firewall
 	worker *completion.Worker
 	lastID uint64
 
 	idle    map[serverKey]*idleServers // connections to servers that no exchange uses
-	sweeper *completion.Timer          // ends those that nobody has used for long
-	sweepAt time.Duration              // when it does
+	sweeper *completion.Timer          // closes connections that have been idle for too long
+	sweepAt time.Duration              // when the sweeper fires
 
-	claimed int64 // bytes that exchanges keep, see Exchange.claim
+	claimed int64 // bytes that exchanges keep in memory, see Exchange.claim
 
-	scratch   []byte      // for whoever needs it for a moment
-	buffers   [][]byte    // unused ones
-	exchanges []*Exchange // unused ones
-	pieces    [][]byte    // unused ones
+	scratch   []byte      // for short use within one call
+	buffers   [][]byte    // spare buffers
+	exchanges []*Exchange // spare exchanges
+	pieces    [][]byte    // spare pieces for files
 
-	inflater websocket.Inflater // of messages
+	inflater websocket.Inflater // decompresses messages of WebSockets
 	deflater websocket.Deflater
 }
 
-// maxSpare bounds what a worker keeps for the next who needs it.
+// maxSpare bounds the spare buffers, and the spare exchanges, of a worker.
 const maxSpare = 256
 
-// http returns what the HTTP connections of a worker share. It is called on it.
+// http returns the httpPool of a worker. It is called on that worker.
 func (fw *Firewall) http(w *completion.Worker) *httpPool {
 	load := &fw.live[w.Index()]
 	if load.http == nil {
@@ -487,7 +492,7 @@ func (fw *Firewall) http(w *completion.Worker) *httpPool {
 	return load.http
 }
 
-// buffer returns an empty buffer to gather in.
+// buffer returns an empty buffer.
 func (w *httpPool) buffer() []byte {
 	if n := len(w.buffers); n > 0 {
 		b := w.buffers[n-1]
@@ -497,7 +502,7 @@ func (w *httpPool) buffer() []byte {
 	return make([]byte, 0, 2<<10)
 }
 
-// giveBack takes a buffer back, and returns nil in its place.
+// giveBack returns a buffer to the pool, and returns nil to replace it.
 func (w *httpPool) giveBack(b []byte) []byte {
 	if cap(b) > 0 && cap(b) <= 2*maxOut && len(w.buffers) < maxSpare {
 		w.buffers = append(w.buffers, b[:0])
@@ -505,7 +510,7 @@ func (w *httpPool) giveBack(b []byte) []byte {
 	return nil
 }
 
-// exchange returns an exchange for the next request of a connection.
+// exchange returns an Exchange for the next request of a connection.
 func (w *httpPool) exchange(h *clientConn) *Exchange {
 	var x *Exchange
 	if n := len(w.exchanges); n > 0 {
@@ -518,7 +523,7 @@ func (w *httpPool) exchange(h *clientConn) *Exchange {
 	return x
 }
 
-// retire takes an exchange back that is over.
+// retire returns an exchange that has ended to the pool.
 func (w *httpPool) retire(x *Exchange) {
 	if len(w.exchanges) < maxSpare {
 		w.exchanges = append(w.exchanges, x)

@@ -20,8 +20,8 @@ type validators struct {
 	modified time.Time // in whole seconds; zero: unknown
 }
 
-// validatorsOf returns those of an answer: its own, or else those of the file, which are
-// added to its fields.
+// validatorsOf returns the validators among the fields of a response, or else those of the
+// file, which it adds to the fields.
 func validatorsOf(fields *[]Field, info fs.FileInfo) (v validators) {
 	own := func(name string) (string, bool) {
 		i := slices.IndexFunc(*fields, func(f Field) bool { return strings.EqualFold(f.Name, name) })
@@ -44,8 +44,7 @@ func validatorsOf(fields *[]Field, info fs.FileInfo) (v validators) {
 	return v
 }
 
-// precondition returns the status of the answer to a GET or HEAD: 200, 304 or 412 (RFC
-// 9110, 13.2.2).
+// precondition returns the status for a GET or HEAD: 200, 304 or 412 (RFC 9110, 13.2.2).
 func (v *validators) precondition(r *http1.Request) int {
 	if r.Find("if-match", 0) >= 0 {
 		if !v.listed(r, "if-match", sameTag) {
@@ -64,7 +63,7 @@ func (v *validators) precondition(r *http1.Request) int {
 	return 200
 }
 
-// rangeHolds reports whether a Range is to be heeded: If-Range may say that it is not.
+// rangeHolds reports whether a Range applies: If-Range may say that it does not.
 func (v *validators) rangeHolds(r *http1.Request) bool {
 	condition := r.Get("if-range")
 	switch at, err := http.ParseTime(string(condition)); {
@@ -83,7 +82,7 @@ func sameTag(a, b string) bool { return a == b && a != "" && a[0] == '"' }
 
 func similarTag(a, b string) bool { return strings.TrimPrefix(a, "W/") == strings.TrimPrefix(b, "W/") }
 
-// listed reports whether the tag is in the lists of a name.
+// listed reports whether the tag is in one of the lists with a name.
 func (v *validators) listed(r *http1.Request, name string, same func(a, b string) bool) bool {
 	for i := r.Find(name, 0); i >= 0; i = r.Find(name, i+1) {
 		list := r.Value(i)
@@ -99,8 +98,8 @@ func (v *validators) listed(r *http1.Request, name string, same func(a, b string
 	return false
 }
 
-// nextTag returns the first entity tag of a list; nil: there is none, or what is there is
-// no tag.
+// nextTag returns the first entity tag of a list; nil if the list is empty or does not begin
+// with a tag.
 func nextTag(list []byte) (tag, rest []byte) {
 	list = bytes.TrimLeft(list, " \t,")
 	start := 0
@@ -118,9 +117,9 @@ func nextTag(list []byte) (tag, rest []byte) {
 	return list[:end], list[end:]
 }
 
-// byteRange returns the part of a file that a Range asks for, and 206; or 200 if the Range
-// is to be ignored: there is none, it is malformed, or has several parts; or 416 if the
-// file has no such part.
+// byteRange returns the part of a file that a Range asks for, and 206. It returns 200 if the
+// Range is ignored, because it is missing, malformed or has several parts, and 416 if the file
+// has no such part.
 func byteRange(text []byte, size int64) (offset, length int64, status int) {
 	unit, spec, _ := bytes.Cut(text, []byte("="))
 	first, last, ok := bytes.Cut(spec, []byte("-"))
@@ -132,7 +131,7 @@ func byteRange(text []byte, size int64) (offset, length int64, status int) {
 	switch {
 	case !okFrom || !okTo || !hasFrom && !hasTo || hasFrom && hasTo && to < from:
 		return 0, 0, 200
-	case !hasFrom: // so many at the end
+	case !hasFrom: // the last bytes of the file
 		from, to = max(0, size-to), size-1
 	case !hasTo:
 		to = size - 1
@@ -143,7 +142,7 @@ func byteRange(text []byte, size int64) (offset, length int64, status int) {
 	return from, min(to, size-1) - from + 1, 206
 }
 
-// position reads a number of a Range, which may be missing.
+// position parses a number of a Range, which may be missing.
 func position(text []byte) (n int64, there, ok bool) {
 	if len(text) == 0 {
 		return 0, false, true

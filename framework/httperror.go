@@ -9,7 +9,7 @@ import (
 	"fwx/framework/wire/http1"
 )
 
-// errorPage returns a page about an error for who has sent Accept, and its type.
+// errorPage returns an error page for a client that sent Accept, and its media type.
 func errorPage(accept []byte, status int, id string) (page []byte, kind string) {
 	text := http1.StatusText(status)
 	if prefersJSON(accept) {
@@ -25,8 +25,8 @@ func errorPage(accept []byte, status int, id string) (page []byte, kind string) 
 		"<body><h1>" + code + " " + text + "</h1><p>Request " + html.EscapeString(id) + "</p></body>\n</html>\n"), "text/html; charset=utf-8"
 }
 
-// prefersJSON reports whether an Accept weighs JSON above HTML (RFC 9110, section
-// 12.5.1), or the same and names it first.
+// prefersJSON reports whether an Accept field prefers JSON to HTML (RFC 9110, 12.5.1), or
+// weighs them the same and names JSON first.
 func prefersJSON(accept []byte) bool {
 	best, prefers := 0.0, false
 	for part := range bytes.SplitSeq(accept, []byte(",")) {
@@ -57,8 +57,8 @@ func quality(parameters []byte) float64 {
 	return 1
 }
 
-// fail answers the request with a page about an error. Once the response has begun it
-// is broken off instead.
+// fail answers the request with an error page. Once the response has begun it is broken off
+// instead.
 func (x *Exchange) fail(status int, by EndedBy, reason string) {
 	if x.reason == "" {
 		x.by, x.reason = by, reason
@@ -71,8 +71,8 @@ func (x *Exchange) fail(status int, by EndedBy, reason string) {
 	x.respond(status, []Field{{"Content-Type", kind}, {"Cache-Control", "no-store"}}, page)
 }
 
-// recoverPanic is deferred where the port calls: a panic of the gateway's own ends the exchange,
-// which may be nil, and nobody else's.
+// recoverPanic is deferred in completion handlers: a panic in the gateway's own code ends this
+// exchange, which may be nil, and no other.
 func (x *Exchange) recoverPanic() {
 	r := recover()
 	if r == nil {
@@ -84,7 +84,7 @@ func (x *Exchange) recoverPanic() {
 	h := x.h
 	h.c.panicked(protocolHTTP, r)
 	defer func() {
-		if recover() != nil { // nothing can be said any more
+		if recover() != nil { // nothing more can be sent
 			h.c.end(true)
 		}
 	}()
@@ -99,7 +99,7 @@ func (x *Exchange) recoverPanic() {
 // Field is a field of a message.
 type Field struct{ Name, Value string }
 
-// respond answers the request in the server's place.
+// respond answers the request instead of the server.
 func (x *Exchange) respond(status int, fields []Field, body []byte) {
 	x.makeAnswer(status, fields)
 	x.sendAnswer(int64(len(body)))
@@ -110,10 +110,10 @@ func (x *Exchange) respond(status int, fields []Field, body []byte) {
 	x.finish()
 }
 
-// makeAnswer makes the head of an answer in the server's place.
+// makeAnswer makes the head of a response that the gateway sends itself.
 func (x *Exchange) makeAnswer(status int, fields []Field) {
 	x.dropServer()
-	x.downGathered.limit = 0 // it is not gathered
+	x.downGathered.limit = 0 // the body is not gathered
 	x.response.Make(status)
 	for _, f := range fields {
 		x.response.Add(f.Name, f.Value)
@@ -123,19 +123,19 @@ func (x *Exchange) makeAnswer(status int, fields []Field) {
 	}
 }
 
-// sendAnswer puts it behind what is sent to the client, given the length of its content.
+// sendAnswer appends the head to the bytes for the client, given the length of the content.
 func (x *Exchange) sendAnswer(length int64) {
 	x.discardRequest()
 	if x.response.Status() == 304 {
-		length = unknownLength // that of what the client has is not known
+		length = unknownLength // the length of the client's copy is unknown
 	}
 	x.frameResponse(length)
 	x.responseState = responseContent
 	x.writeHead()
 }
 
-// discardRequest is for a request that is answered in the server's place. What is left of
-// its body is not waited for: the connection ends behind the answer.
+// discardRequest gives up a request that is answered without the server. The gateway does not
+// wait for the rest of its body: the connection is closed after the response.
 func (x *Exchange) discardRequest() {
 	x.committed = true
 	if x.requestBody.Done() && x.requestState > requestHead {

@@ -15,88 +15,88 @@ import (
 	"fwx/framework/wire/http1"
 )
 
-// Exchange is a request and its response on a connection of a listener with protocol
-// "http". It lives on the connection's worker, and its methods are called there only,
-// from when the request's head is complete until the last filter has been told of the
-// response. Then it is used for another request.
+// Exchange is a request and its response on a connection of a listener with protocol "http".
+// It lives on the connection's worker. Its methods are called on that worker only, from when
+// the request's head is complete until the last filter has been told of the end. Then it is
+// reused for another request.
 type Exchange struct {
-	serial       uint64 // changes with each use
+	serial       uint64 // changes with each reuse
 	request      http1.Request
 	requestBody  body
 	response     http1.Response
 	responseBody body
-	clean        []byte // the path, cleaned
+	clean        []byte // the cleaned path
 
 	progress
 }
 
-// progress is how far an exchange has come.
+// progress is the state of one use of an Exchange.
 type progress struct {
 	h       *clientConn
 	id      [16]byte
-	started time.Duration // the first byte of the request was received
-	done    bool
+	started time.Duration // when the first byte of the request was received
+	done    bool          // the exchange has ended
 
 	requestState requestState
-	committed    bool // the request's head has gone on, or never will: it stays as it is
+	committed    bool // the request's head has been forwarded, or never will be: it can no longer change
 	route        *route
-	upstream     *upstream         // that the request goes to; nil: that is not known yet
-	server       *serverConn       // nil: there is none, or not any more
-	target       serverKey         // the server that was chosen last, which connections are made to
-	place        *balance.Server   // has a place for the exchange at it; nil: none has
-	tried        []*balance.Server // in vain
+	upstream     *upstream         // where the request goes; nil until that is decided
+	server       *serverConn       // the connection to the server; nil if there is none
+	target       serverKey         // the server chosen last
+	place        *balance.Server   // the server at which the exchange occupies a place; nil: at none
+	tried        []*balance.Server // servers that have failed
 	retries      int               // how often the request has been sent again
-	lastErr      error             // why there was no server, or what the last one has failed with
-	peerClosed   bool              // the server takes nothing any more
+	lastErr      error             // why no server was found, or how the last one failed
+	peerClosed   bool              // the server has stopped reading
 	sentMethod   []byte            // the method that the server was sent
-	lengthUp     int64             // of the content that goes on to the server, or unknownLength
-	chunkedUp    bool              // it is sent on in chunks
+	lengthUp     int64             // length of the content sent to the server, or unknownLength
+	chunkedUp    bool              // the request's body is sent in chunks
 
 	responseState responseState
-	interims      int        // have come
-	received      int        // the server's status
-	chunkedDown   bool       // the response's body is sent on in chunks
-	keepAlive     bool       // the client's connection goes on behind it
+	interims      int        // number of interim responses received
+	received      int        // the status that the server sent
+	chunkedDown   bool       // the response's body is sent in chunks
+	keepAlive     bool       // keep the client's connection open after this exchange
 	tunnel        bool       // the connection has been upgraded
-	websocket     *webSocket // to one whose messages filters see; nil: not to one
+	websocket     *webSocket // its WebSocket, if filters see the messages; nil otherwise
 
-	up, down                 filterPass // the filters, in each direction
+	up, down                 filterPass // the pass of the filters in each direction
 	upGathered, downGathered gatheredBody
-	kept                     *completion.Buffer // a part of which a filter keeps, without a server any more
+	kept                     *completion.Buffer // the buffer of a dropped server connection, of which a filter holds a part
 	values                   values
-	spool                    *Spool      // has the request's body; nil: it is not on the disk
-	file                     *fileAnswer // is the answer; nil: none is
+	spool                    *Spool      // holds the request's body on disk; nil: the body is not spooled
+	file                     *fileAnswer // reads the response's body from a file; nil: there is no such file
 
-	claimed            int // bytes that it keeps, see claim
+	claimed            int // bytes that the exchange keeps in memory, see claim
 	status             int
-	bytesUp, bytesDown int64   // of the bodies
-	by                 EndedBy // unless its response was complete
+	bytesUp, bytesDown int64   // size of the bodies
+	by                 EndedBy // who ended it before the response was complete
 	reason             string  // what went wrong
 }
 
 type requestState uint8
 
 const (
-	requestHead     requestState = iota // it is being received
-	requestHeld                         // filters are asked, or a server connected
-	requestBody                         // the body goes on to the server
-	requestComplete                     // all of it has been taken
+	requestHead     requestState = iota // the head is being received
+	requestHeld                         // filters are being asked, or a server is being connected
+	requestBody                         // the body is being forwarded to the server
+	requestComplete                     // the whole request has been received
 )
 
 type responseState uint8
 
 const (
-	responseHead     responseState = iota // it is awaited
-	responseHeld                          // filters are asked
-	responseContent                       // the body goes on to the client
-	responseComplete                      // all of it has been taken
+	responseHead     responseState = iota // the head is awaited
+	responseHeld                          // filters are being asked
+	responseContent                       // the body is being sent to the client
+	responseComplete                      // the whole response has been received
 )
 
-// begin makes it ready for the next request of a connection.
+// begin prepares the exchange for the next request of a connection.
 func (x *Exchange) begin(h *clientConn) {
 	x.request.Reset()
 	x.response.Reset()
-	x.responseBody.begin(http1.NoBody, 0, nil) // the gateway's own answers leave it so
+	x.responseBody.begin(http1.NoBody, 0, nil) // the gateway's own responses leave it this way
 	x.serial++
 	x.progress = progress{h: h, started: h.w.worker.Now()}
 	h.w.lastID++
@@ -107,7 +107,7 @@ func (x *Exchange) begin(h *clientConn) {
 	h.c.listener.httpActive.Add(1)
 }
 
-// takeHead takes more of the request's head.
+// takeHead parses more of the request's head.
 func (x *Exchange) takeHead() bool {
 	h := x.h
 	n, done, err := x.request.Parse(h.rest, &h.config.limits)
@@ -122,8 +122,8 @@ func (x *Exchange) takeHead() bool {
 	return true
 }
 
-// refuse answers a request that is malformed, and ends the connection behind it: where
-// the next one would begin cannot be known.
+// refuse answers a malformed request and closes the connection, because it is not known where
+// the next request would begin.
 func (x *Exchange) refuse(err error) {
 	status, by := 400, ByClient
 	if e := (*http1.Error)(nil); errors.As(err, &e) {
@@ -141,7 +141,7 @@ func (x *Exchange) refuse(err error) {
 	x.fail(status, by, err.Error())
 }
 
-// complete goes on when the request's head is complete.
+// complete continues when the request's head is complete.
 func (x *Exchange) complete() {
 	h, r := x.h, &x.request
 	x.requestState = requestHeld
@@ -149,7 +149,7 @@ func (x *Exchange) complete() {
 	x.requestBody.begin(r.Framing(), r.Length(), &h.config.limits)
 	h.await(waitFilter)
 	switch most := int64(h.config.MaxBody); {
-	case r.Is("CONNECT"): // what follows may be for whoever it was to reach
+	case r.Is("CONNECT"): // what follows may be meant for the host named in the request
 		x.keepAlive = false
 		x.fail(501, ByGateway, "the gateway is no proxy: CONNECT")
 		return
@@ -162,7 +162,7 @@ func (x *Exchange) complete() {
 	x.filterRequest()
 }
 
-// forward sends the request on its way, after the filters.
+// forward sends the request to its upstream, after the filters.
 func (x *Exchange) forward() {
 	x.committed = true
 	l := x.h.c.listener
@@ -189,8 +189,8 @@ func (x *Exchange) forward() {
 	x.connect()
 }
 
-// connect takes an idle connection to a server, or begins to connect to one, until none
-// is left that has not been tried.
+// connect takes an idle connection to a server, or begins to connect to one. It tries one
+// server after the other.
 func (x *Exchange) connect() {
 	h := x.h
 	for x.choose() {
@@ -222,7 +222,8 @@ func (x *Exchange) unreachable() string {
 	return fmt.Sprintf("upstream %q: no server answers, the last one being %s: %v", x.upstream.config.Name, x.target.address, x.lastErr)
 }
 
-// choose takes a place at a server, unless the exchange has one; false if there is none.
+// choose occupies a place at a server, unless the exchange has one. It returns false if no
+// server is left.
 func (x *Exchange) choose() bool {
 	if x.place != nil {
 		return true
@@ -241,11 +242,11 @@ func (x *Exchange) choose() bool {
 	return true
 }
 
-// key is what a server is chosen by.
+// key is the hash key by which a server is chosen.
 func (x *Exchange) key() uint64 {
 	switch header := x.upstream.header; header {
 	case "":
-	case "host": // the same for all its spellings
+	case "host": // normalized, so that all spellings choose the same server
 		if name := x.request.Hostname(); len(name) > 0 {
 			return balance.Key(name)
 		}
@@ -257,7 +258,7 @@ func (x *Exchange) key() uint64 {
 	return balance.AddressKey(x.h.c.client.Addr())
 }
 
-// serverFailed gives up a server that has failed.
+// serverFailed reports that the chosen server has failed, and gives up the place there.
 func (x *Exchange) serverFailed(err error) {
 	x.lastErr = err
 	x.place.Report(err)
@@ -265,7 +266,7 @@ func (x *Exchange) serverFailed(err error) {
 	x.releasePlace()
 }
 
-// releasePlace gives back the place at the server.
+// releasePlace gives up the place at the server.
 func (x *Exchange) releasePlace() {
 	if x.place != nil {
 		x.place.Release()
@@ -273,8 +274,8 @@ func (x *Exchange) releasePlace() {
 	}
 }
 
-// idleServer takes an idle connection to a server, but none to send a request again: it may
-// have ended, too.
+// idleServer takes an idle connection to the server. A retry does not use one, because it may
+// have been closed, too.
 func (x *Exchange) idleServer() *serverConn {
 	if x.retries > 0 {
 		return nil
@@ -284,13 +285,13 @@ func (x *Exchange) idleServer() *serverConn {
 
 var errConnectTimeout = errors.New("no answer in time")
 
-// connectTimedOut gives a server up that takes too long to be connected.
+// connectTimedOut gives up a server that takes too long to connect.
 func (x *Exchange) connectTimedOut() {
 	x.dropServer()
 	x.connectFailed(errConnectTimeout)
 }
 
-// connectFailed goes on to the next server.
+// connectFailed continues with the next server.
 func (x *Exchange) connectFailed(err error) {
 	x.server = nil
 	x.serverFailed(err)
@@ -298,19 +299,20 @@ func (x *Exchange) connectFailed(err error) {
 	x.h.proceed()
 }
 
-// connected goes on with a server that has been connected.
+// connected continues when a server has been connected.
 func (x *Exchange) connected() {
 	x.sendHead()
 	x.h.proceed()
 }
 
-// sendHead puts the request's head behind what is sent to the server.
+// sendHead appends the request's head to the bytes for the server, and continues with the
+// body.
 func (x *Exchange) sendHead() {
 	s, r := x.server, &x.request
 	x.sentMethod = r.Method()
 	s.ensureOut()
 	s.out = r.AppendLine(s.out)
-	if r.Find("host", 0) < 0 { // in HTTP/1.0 it may be missing
+	if r.Find("host", 0) < 0 { // HTTP/1.0 clients may leave it out
 		s.out = append(append(append(s.out, "Host: "...), x.host()...), "\r\n"...)
 	}
 	s.out = r.Append(s.out)
@@ -339,7 +341,8 @@ func (x *Exchange) sendHead() {
 	}
 }
 
-// passGathered goes on with what was gathered of a body that turned out to be too long.
+// passGathered continues with the part of a body that was gathered before the body turned out
+// to be too long.
 func (x *Exchange) passGathered(data []byte) {
 	x.h.await(waitBody)
 	x.filterRequestBody(data)
@@ -348,10 +351,10 @@ func (x *Exchange) passGathered(data []byte) {
 	}
 }
 
-// host returns the host of a request that tells none in a field.
+// host returns the host of a request without a Host field.
 func (x *Exchange) host() string {
 	switch host := x.request.Host(); {
-	case len(host) > 0: // of the target
+	case len(host) > 0: // the request target names it
 		return string(host)
 	case x.target.address.IsUnix():
 		return "localhost"
@@ -360,7 +363,7 @@ func (x *Exchange) host() string {
 	}
 }
 
-// takeBody takes more of the request's body.
+// takeBody parses more of the request's body.
 func (x *Exchange) takeBody() bool {
 	h := x.h
 	if x.up.held || x.spool != nil && x.spool.busy() || x.server != nil && (x.server.sending || len(x.server.out) > maxOut) {
@@ -397,7 +400,7 @@ func (x *Exchange) passUp(content []byte) {
 	}
 }
 
-// endRequest is for a request of which all has been taken.
+// endRequest continues when all of the request has been forwarded.
 func (x *Exchange) endRequest() {
 	x.requestState = requestComplete
 	if x.chunkedUp && x.server != nil && !x.peerClosed {
@@ -407,7 +410,7 @@ func (x *Exchange) endRequest() {
 	x.h.await(waitServer)
 }
 
-// sent goes on when the server has taken what was sent.
+// sent continues when the server has been sent what was gathered for it.
 func (x *Exchange) sent() {
 	switch {
 	case x.tunnel:
@@ -430,7 +433,8 @@ func (x *Exchange) sent() {
 	}
 }
 
-// serverNotReading is for a server that takes nothing any more. It may have answered.
+// serverNotReading handles a server that has stopped reading. It may have sent a response all
+// the same.
 func (x *Exchange) serverNotReading() {
 	x.peerClosed = true
 	if x.tunnel {
@@ -442,7 +446,7 @@ func (x *Exchange) serverNotReading() {
 	x.h.await(waitServer)
 }
 
-// serverEnded is for a server that has ended its stream, or broken it off.
+// serverEnded handles a server that has ended its stream, or reset the connection.
 func (x *Exchange) serverEnded(err error) {
 	switch {
 	case x.tunnel:
@@ -468,7 +472,7 @@ func (x *Exchange) serverEnded(err error) {
 	}
 	if x.mayRetry() {
 		if fresh {
-			if x.serverFailed(err); !x.choose() { // there is no other
+			if x.serverFailed(err); !x.choose() { // no other server is left: try all of them again
 				x.tried = x.tried[:0]
 			}
 		}
@@ -486,22 +490,22 @@ var errNoAnswer = errors.New("the server closed the connection without an answer
 // maxRetries bounds how often a request is sent again.
 const maxRetries = 3
 
-// mayRetry reports whether the request may be sent again: it is idempotent (RFC 9110,
-// 9.2.2), nothing of an answer has come, and none of it is gone.
+// mayRetry reports whether the request may be sent again: its method is idempotent (RFC 9110,
+// 9.2.2), it has no content, and no part of a response has arrived.
 func (x *Exchange) mayRetry() bool {
 	r := &x.request
 	return x.retries < maxRetries && x.interims == 0 && !x.response.Begun() && r.Framing() == http1.NoBody && x.lengthUp == 0 && r.Upgrade() == nil &&
 		(r.Is("GET") || r.Is("HEAD") || r.Is("OPTIONS") || r.Is("TRACE") || r.Is("PUT") || r.Is("DELETE"))
 }
 
-// dropServer ends the connection to the server.
+// dropServer closes the connection to the server.
 func (x *Exchange) dropServer() {
 	if s := x.server; s != nil {
 		s.release(false)
 	}
 }
 
-// timedOut is for a client or a server that has taken too long.
+// timedOut handles a client or a server that has taken too long.
 func (x *Exchange) timedOut(by EndedBy, status int, reason string) {
 	x.keepAlive = false
 	if x.responseBegun() {
@@ -511,20 +515,20 @@ func (x *Exchange) timedOut(by EndedBy, status int, reason string) {
 	x.fail(status, by, reason)
 }
 
-// clientBroke is for a client that has left in the middle of its request.
+// clientBroke handles a client that has closed the connection in the middle of its request.
 func (x *Exchange) clientBroke(reason string) {
 	x.timedOut(ByClient, 400, reason)
 }
 
-// responseBegun reports whether the client has been sent something of the response: of one that
-// is gathered it has not.
+// responseBegun reports whether the client has been sent a part of the response. A response
+// that is being gathered has not been sent yet.
 func (x *Exchange) responseBegun() bool { return x.responseState >= responseContent && !x.gathering() }
 
 func (x *Exchange) gathering() bool {
 	return x.responseState == responseContent && x.downGathered.full()
 }
 
-// breakResponse is for a response that cannot be completed: the client must see that.
+// breakResponse ends a response that cannot be completed, in a way that the client can detect.
 func (x *Exchange) breakResponse(by EndedBy, reason string) {
 	if x.gathering() {
 		x.fail(502, by, reason)
@@ -548,7 +552,7 @@ func (x *Exchange) cutOff(by EndedBy, reason string) {
 	c.breakOff(by, errors.New(reason))
 }
 
-// abandon is for a client's connection that has ended.
+// abandon ends the exchange because the client's connection has ended.
 func (x *Exchange) abandon() {
 	x.inheritEnd()
 	if x.reason == "" && !x.tunnel {
@@ -560,14 +564,14 @@ func (x *Exchange) abandon() {
 	x.end()
 }
 
-// inheritEnd has an exchange end by whom its connection has, unless that is the client.
+// inheritEnd takes over who ended the connection and why, unless it was the client.
 func (x *Exchange) inheritEnd() {
 	if c := x.h.c; x.reason == "" && c.Ended() && c.by != ByNobody && c.by != ByClient {
 		x.by, x.reason = c.by, c.reason
 	}
 }
 
-// finish ends the exchange and goes on with the connection.
+// finish ends the exchange and continues with the connection.
 func (x *Exchange) finish() {
 	h, keepAlive := x.h, x.keepAlive && x.requestState == requestComplete && !x.tunnel
 	x.end()
@@ -576,7 +580,7 @@ func (x *Exchange) finish() {
 	}
 }
 
-// end is the end of the exchange: nothing more comes of it.
+// end ends the exchange, once.
 func (x *Exchange) end() {
 	if x.done {
 		return
@@ -631,14 +635,14 @@ func (x *Exchange) account() {
 	h.c.fw.logger.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
 }
 
-// identify puts the request's id into a message.
+// identify adds the request's id to a message.
 func (x *Exchange) identify(header *http1.Header) {
 	if name := x.h.config.RequestID; name != NoField {
 		header.Set(string(name), string(x.id[:]))
 	}
 }
 
-// addForwardedFields tells the server of the client.
+// addForwardedFields adds the fields that tell the server about the client.
 func (h *clientConn) addForwardedFields(r *http1.Request) {
 	if *h.config.Via {
 		r.Add("Via", "1.1 fwx")
@@ -668,7 +672,7 @@ func (h *clientConn) addForwardedFields(r *http1.Request) {
 	r.AddBytes("Forwarded", h.w.scratch)
 }
 
-// describeClient makes what addForwardedFields tells.
+// describeClient makes the values that addForwardedFields adds.
 func (h *clientConn) describeClient() {
 	h.client, h.scheme = "unknown", "http"
 	if h.c.handshake != nil {

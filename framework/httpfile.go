@@ -10,36 +10,36 @@ import (
 	"fwx/framework/wire/http1"
 )
 
-// AnswerFile is Answer with a file as the body, which is read by the port as fast as the
-// client takes it. The handle must be one of the connection's worker, open for reading;
-// it belongs to the framework from then on, which closes it. What is no regular file is
-// answered with 404.
+// AnswerFile is Answer with a file as the body. The completion port reads the file as fast as
+// the client reads the response. The handle must belong to the connection's worker and be open
+// for reading; from then on the framework owns it and closes it. Anything but a regular file
+// is answered with 404.
 //
-// With status 200 a GET or HEAD gets the file, or the part that Range asks for, with
-// Last-Modified and ETag, unless fields have them, and If-Match, If-None-Match,
-// If-Modified-Since, If-Unmodified-Since and If-Range are heeded (RFC 9110, 13 and 14). A
-// Range of several parts is answered with all of the file. A file that becomes shorter
-// meanwhile breaks the response off.
+// With status 200 a GET or HEAD is answered with the file, or with the part that Range asks
+// for, and with Last-Modified and ETag unless fields contain them. If-Match, If-None-Match,
+// If-Modified-Since, If-Unmodified-Since and If-Range are evaluated (RFC 9110, 13 and 14). A
+// Range with several parts is answered with the whole file. If the file is truncated
+// meanwhile, the response is broken off.
 func AnswerFile(status int, fields []Field, file *completion.Handle) Verdict {
 	return Verdict{kind: verdictAnswer, answer: &answer{status: status, fields: fields, file: file}}
 }
 
-// dispose gives up an answer that is not used.
+// dispose releases an answer that is not used.
 func (an *answer) dispose() {
 	if an != nil && an.file != nil {
-		_ = an.file.Close() // an error means that it is closed
+		_ = an.file.Close() // an error means that it is already closed
 	}
 }
 
-// fileAnswer is an answer whose body is read from a file. While a piece goes to the
-// client the next one is read.
+// fileAnswer is a response whose body is read from a file. While one piece is sent to the
+// client, the next one is read.
 type fileAnswer struct {
-	x      *Exchange // nil: it is over
+	x      *Exchange // nil: the exchange has ended
 	answer *answer
 	o      *completion.Overlapped
 
-	piece  []byte // to read into
-	ready  []byte // what of it has been read and not sent yet
+	piece  []byte // buffer to read into
+	ready  []byte // the part of piece that has been read and not yet sent
 	offset int64
 	left   int64
 }
@@ -50,7 +50,7 @@ type (
 	fileRead  fileAnswer
 )
 
-// respondFile begins to answer the request with a file in the server's place.
+// respondFile begins to answer the request with a file instead of the server's response.
 func (x *Exchange) respondFile(an *answer) {
 	x.dropServer()
 	x.discardRequest()
@@ -67,7 +67,7 @@ func (x *Exchange) respondFile(an *answer) {
 	}
 }
 
-// CompleteAsyncIO sends the head of the answer, and begins to read.
+// CompleteAsyncIO sends the head of the response and begins to read.
 func (n *fileFound) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overlapped, _ any) {
 	f := (*fileAnswer)(n)
 	x := f.x
@@ -88,7 +88,7 @@ func (n *fileFound) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Over
 	h.proceed()
 }
 
-// begin sends the head of the answer.
+// begin sends the head of the response.
 func (f *fileAnswer) begin(info fs.FileInfo) {
 	x, an := f.x, f.answer
 	status, fields := an.status, slices.Clip(an.fields)
@@ -105,7 +105,7 @@ func (f *fileAnswer) begin(info fs.FileInfo) {
 	if status == 304 || status == 412 || status == 416 {
 		f.left = 0
 	}
-	if !x.claim(2 * int(min(f.left, pieceSize))) { // one that is read, and one on its way
+	if !x.claim(2 * int(min(f.left, pieceSize))) { // one is read while the other is sent
 		x.fail(503, ByLimit, errMemory.Error())
 		return
 	}
@@ -123,7 +123,7 @@ func (f *fileAnswer) begin(info fs.FileInfo) {
 	f.read()
 }
 
-// choose narrows the answer to what Range asks for, and returns its status.
+// choose selects the part that Range asks for, and returns the status.
 func (f *fileAnswer) choose(fields *[]Field) int {
 	size := f.left
 	offset, length, status := byteRange(f.x.request.Get("range"), size)
@@ -170,7 +170,7 @@ func (n *fileRead) CompleteAsyncIO(_ bool, bytes int, err error, _ *completion.O
 	h.proceed()
 }
 
-// send sends what was read, unless something is on its way, and reads on.
+// send sends what was read, unless a send is in progress, and reads the next piece.
 func (f *fileAnswer) send() {
 	x := f.x
 	h := x.h
@@ -192,7 +192,7 @@ func (f *fileAnswer) send() {
 	f.read()
 }
 
-// endFile closes the file of the exchange's answer, if it has one.
+// endFile closes the file of the exchange's response, if it has one.
 func (x *Exchange) endFile() {
 	f := x.file
 	if f == nil {
@@ -208,7 +208,7 @@ func (x *Exchange) endFile() {
 // pieceSize is how much of a file is read or written at a time.
 const pieceSize = 64 << 10
 
-// maxPieces bounds the pieces that a worker keeps for the next who needs one.
+// maxPieces bounds the spare pieces of a worker.
 const maxPieces = 16
 
 // piece returns memory for a piece of a file.
@@ -221,7 +221,7 @@ func (w *httpPool) piece() []byte {
 	return make([]byte, pieceSize)
 }
 
-// giveBackPiece takes it back.
+// giveBackPiece returns a piece to the pool.
 func (w *httpPool) giveBackPiece(p []byte) {
 	if len(w.pieces) < maxPieces {
 		w.pieces = append(w.pieces, p)

@@ -9,59 +9,60 @@ import (
 	"fwx/framework/wire/websocket"
 )
 
-// HTTPFilter sees the requests of a connection of a listener with protocol "http". It is
-// put there by Connection.AttachHTTPFilter. It may be a RequestBodyFilter, a
-// ResponseFilter, a ResponseBodyFilter, a MessageFilter and an ExchangeEnder, and a
-// Detacher that is told the end of the connection. Everything for one connection is
-// called on its worker, one call at a time.
+// HTTPFilter sees the requests of a connection of a listener with protocol "http".
+// Connection.AttachHTTPFilter attaches it. It may also implement RequestBodyFilter,
+// ResponseFilter, ResponseBodyFilter, MessageFilter and ExchangeEnder, and Detacher to be told
+// when the connection ends. Everything for one connection is called on its worker, one call at
+// a time.
 //
-// Each of its methods answers Pass; Hold, after which Exchange.Resume gives another
-// verdict; Deny, which answers the request with 403; Fail, which answers it with 500; or
-// an Answer. Once the response has begun, all but Pass and Hold break it off. For a
-// chunk Replace and Drop do what they do for data filters; the framing follows.
+// Each method returns Pass; Hold, after which Exchange.Resume gives another verdict; Deny,
+// which answers the request with 403; Fail, which answers it with 500; or an Answer. Once the
+// response has begun, every verdict but Pass and Hold breaks it off. For a chunk, Replace and
+// Drop do what they do for data filters; the framing is adjusted.
 type HTTPFilter interface {
-	// Request is told the head of a request, and may change it by Exchange.Request.
+	// Request is called with the head of a request, which it may change by Exchange.Request.
 	Request(x *Exchange) Verdict
 }
 
 // RequestBodyFilter is an HTTPFilter that sees the bodies of requests.
 type RequestBodyFilter interface {
-	// RequestBody is given each chunk, and at the end an empty one, which may be replaced by
-	// what the filter has kept. The end comes once for each request that Request has let
-	// pass, also for one without a body, unless the filter wanted to be passed by bodies that
-	// are too long, or has been given a Spool.
+	// RequestBody is called with each chunk, and at the end with an empty one, which may be
+	// replaced by what the filter has kept back. The end comes once for each request that
+	// Request has passed, also for one without a body, unless the filter has asked to be
+	// skipped for bodies that are too long, or has been given a Spool.
 	RequestBody(x *Exchange, chunk []byte) Verdict
 }
 
-// ResponseFilter is an HTTPFilter that sees the heads of responses. Those that the
-// gateway makes itself it does not see.
+// ResponseFilter is an HTTPFilter that sees the heads of responses. It does not see responses
+// that the gateway makes itself.
 type ResponseFilter interface {
-	// Response is told the head of a response, and may change it by Exchange.Response.
+	// Response is called with the head of a response, which it may change by
+	// Exchange.Response.
 	Response(x *Exchange) Verdict
 }
 
-// ResponseBodyFilter is RequestBodyFilter for responses. Of a body that does not go on to
-// the client (see Exchange.HasBody) it is told the end alone, and what it makes of that
-// does not go on, either.
+// ResponseBodyFilter is RequestBodyFilter for responses. If the body is not sent to the client
+// (see Exchange.HasBody), the filter is only told of the end, and what it returns for that is
+// not sent either.
 type ResponseBodyFilter interface {
 	ResponseBody(x *Exchange, chunk []byte) Verdict
 }
 
-// ExchangeEnder is an HTTPFilter that wants to know when an exchange is over, however it
-// went. Nothing may be changed any more; what it holds it must still resume.
+// ExchangeEnder is an HTTPFilter that wants to know when an exchange has ended, for any
+// reason. Nothing can be changed at that point. The filter must still resume what it holds.
 type ExchangeEnder interface{ EndExchange(x *Exchange) }
 
-// ErrNotHTTP answers Connection.AttachHTTPFilter on a listener of another protocol, and
-// on a connection whose TLS is passed through.
+// ErrNotHTTP is returned by Connection.AttachHTTPFilter on a listener with another protocol,
+// and on a connection whose TLS is passed through.
 var ErrNotHTTP = errors.New("the listener's protocol is not http, or TLS is passed through")
 
 // httpLink is an HTTP filter of a connection.
 type httpLink = link[HTTPFilter]
 
-// AttachHTTPFilter makes a filter see the connection's requests, in the order in which
-// data filters see its data. Outside an event handler it is ErrBadContext, on a
-// connection that has ended ErrTerminating, on one that does not speak HTTP ErrNotHTTP.
-// Where TLS is passed through later (Connection.SetTLSMode) the filter sees nothing.
+// AttachHTTPFilter attaches a filter to the connection's requests, in the order in which data
+// filters see its data. It returns ErrBadContext outside an event handler, ErrTerminating if
+// the connection has ended, and ErrNotHTTP if HTTP is not spoken on it. If TLS is passed
+// through later (Connection.SetTLSMode), the filter sees nothing.
 func (c *Connection) AttachHTTPFilter(f HTTPFilter) error {
 	switch {
 	case !c.handling || c.emulation != nil:
@@ -77,39 +78,38 @@ func (c *Connection) AttachHTTPFilter(f HTTPFilter) error {
 	return nil
 }
 
-// HTTP reports whether HTTP is spoken on the connection: its listener's protocol is
-// "http", it is no secondary connection, and TLS is not passed through.
+// HTTP reports whether HTTP is spoken on the connection: its listener's protocol is "http", it
+// is not a secondary connection, and TLS is not passed through.
 func (c *Connection) HTTP() bool {
 	return c.listener.http != nil && c.origin == nil && (c.handshake == nil || c.handshake.mode != TLSPassThrough)
 }
 
-// answer is what Answer answers with.
+// answer is the response that an Answer verdict carries.
 type answer struct {
 	status int
 	fields []Field
 	body   []byte
-	file   *completion.Handle // instead of body; nil: there is none
+	file   *completion.Handle // the body, if it is read from a file; nil: body is used
 }
 
-// Answer answers a request in the server's place. The status is from 200 to 599; what
-// fields and body hold must not change any more. Content-Length is written by the
-// gateway.
+// Answer answers a request instead of the server. The status is from 200 to 599. Fields and
+// body must not be changed afterwards. The gateway writes Content-Length itself.
 func Answer(status int, fields []Field, body []byte) Verdict {
 	return Verdict{kind: verdictAnswer, answer: &answer{status: status, fields: fields, body: body}}
 }
 
-// filterPass is the filters being asked in one direction, one after the other.
+// filterPass is one pass through the filters in one direction, one filter after the other.
 type filterPass struct {
 	stage     stage
 	next      int
 	chunk     []byte
-	end       bool   // of the body comes with the chunk, or behind it
-	made      []byte // of the chunk, by the filter that is asked about the end
+	end       bool   // the body ends with or after the chunk
+	made      []byte // what the filter asked about the end has made of the last chunk
 	held      bool
-	heldSince time.Duration // it is
+	heldSince time.Duration // when the filter answered Hold
 
-	opcode   websocket.Opcode // of a message
-	compress bool             // it came so
+	opcode   websocket.Opcode // the opcode of a message
+	compress bool             // the message arrived compressed
 }
 
 type stage uint8
@@ -126,7 +126,7 @@ const (
 
 func (s stage) body() bool { return s == askRequestBody || s == askResponseBody }
 
-// message reports whether it is one of a WebSocket.
+// message reports whether the stage concerns a message of a WebSocket.
 func (s stage) message() bool { return s == askMessageUp || s == askMessageDown }
 
 func (s stage) direction() Direction {
@@ -141,24 +141,24 @@ func (s stage) down() bool { return s.direction() == Downstream }
 // keepsChunk reports whether nothing may be received while a filter holds.
 func (s stage) keepsChunk() bool { return s == askRequestBody || s == askMessageUp }
 
-// Overflow is what becomes of a body that is longer than a filter wants it whole.
+// Overflow says what happens to a body that is longer than the limit of WholeBody.
 type Overflow uint8
 
-// The ways with it.
+// The kinds of overflow.
 const (
-	// OverflowRefuse answers 413, or for a response 502.
+	// OverflowRefuse answers 413, or 502 for a response.
 	OverflowRefuse Overflow = iota
-	// OverflowPass lets the whole body pass, unseen. Filters that have not asked for it see
-	// it in pieces.
+	// OverflowPass forwards the whole body without showing it to the filter. Filters that
+	// have not asked for the whole body see it in pieces.
 	OverflowPass
-	// OverflowSpool puts the body of a request on the disk, as SpoolConfig says, and gives it
-	// to the filter's SpooledBody. Then it goes on from there. For a response it is
+	// OverflowSpool writes the body of a request to disk, as SpoolConfig says, and hands it
+	// to the filter's SpooledBody before it is forwarded. For a response it is the same as
 	// OverflowRefuse.
 	OverflowSpool
 )
 
-// stricter returns what holds when filters disagree: a body that one of them wants refused
-// must not pass another way.
+// stricter returns the overflow that applies if filters disagree: a body that one of them
+// wants refused must not be forwarded because of another.
 func (o Overflow) stricter(other Overflow) Overflow {
 	switch {
 	case o == OverflowRefuse || other == OverflowRefuse:
@@ -171,21 +171,21 @@ func (o Overflow) stricter(other Overflow) Overflow {
 
 // gatheredBody is a body that is gathered before the filters see it.
 type gatheredBody struct {
-	limit    int // 0: it is not, or not any more
+	limit    int // 0: the body is not gathered, or no longer
 	overflow Overflow
 	data     []byte
 	requests []bodyRequest
 }
 
-// bodyRequest is a filter that has asked for a whole body, and not for one that is too long to
-// be refused.
+// bodyRequest is the request of a filter for a whole body, with another overflow than
+// OverflowRefuse.
 type bodyRequest struct {
 	link     *httpLink
 	spool    bool
-	informed bool // of the body on the disk, or that it passes unseen
+	informed bool // the filter has been given the spooled body, or the body is forwarded without it
 }
 
-// requestOf returns that of a filter; nil: it has not asked.
+// requestOf returns the request of a filter; nil if it has made none.
 func (w *gatheredBody) requestOf(l *httpLink) *bodyRequest {
 	for i := range w.requests {
 		if w.requests[i].link == l {
@@ -195,14 +195,14 @@ func (w *gatheredBody) requestOf(l *httpLink) *bodyRequest {
 	return nil
 }
 
-// informed reports whether a filter has been told of a body that is not, or was not, in
-// memory, or is not to be told of it.
+// informed reports whether a filter is not shown the body in chunks, because it has been given
+// the spooled body or is skipped.
 func (w *gatheredBody) informed(l *httpLink) bool {
 	a := w.requestOf(l)
 	return a != nil && a.informed
 }
 
-// pass lets the body go on as if it came in pieces, for those who have not asked for it.
+// pass forwards the body in pieces, which only filters see that have not asked for the whole.
 func (w *gatheredBody) pass() {
 	w.limit = 0
 	for i := range w.requests {
@@ -210,13 +210,13 @@ func (w *gatheredBody) pass() {
 	}
 }
 
-// full reports whether the body is one that is gathered.
+// full reports whether the body is being gathered.
 func (w *gatheredBody) full() bool { return w.limit > 0 }
 
-// fits reports whether the body is not too long with a part more.
+// fits reports whether the body stays within the limit with one more part.
 func (w *gatheredBody) fits(content []byte) bool { return len(w.data)+len(content) <= w.limit }
 
-// gather takes a part of the body; false if it is too long.
+// gather adds a part of the body. It returns false if the body is too long.
 func (w *gatheredBody) gather(content []byte) bool {
 	if !w.fits(content) {
 		return false
@@ -225,12 +225,12 @@ func (w *gatheredBody) gather(content []byte) bool {
 	return true
 }
 
-// WholeBody asks, in Request or Response, for the body of that message to be gathered up
-// to a limit of bytes and given to the filters in one chunk; what is longer is dealt with
-// as overflow says. Upstream is the request's body, Downstream the response's. What the
-// filter makes of it is sent with a Content-Length. When several filters ask, the largest
-// limit holds, and the strictest way: to refuse, then to spool. Anywhere else it returns
-// an error that wraps ErrBadContext.
+// WholeBody asks, in Request or Response, for the body of that message to be gathered up to a
+// limit of bytes and given to the filters in one chunk; overflow says what happens to a longer
+// one. Upstream means the request's body, Downstream the response's. What the filters make of
+// it is sent with a Content-Length. If several filters ask, the largest limit applies, and the
+// strictest overflow: first OverflowRefuse, then OverflowSpool. Anywhere else WholeBody
+// returns an error that wraps ErrBadContext.
 func (x *Exchange) WholeBody(dir Direction, limit int, overflow Overflow) error {
 	if err := x.may(callWhole, dir); err != nil {
 		return err
@@ -255,7 +255,7 @@ func (x *Exchange) WholeBody(dir Direction, limit int, overflow Overflow) error 
 // filterRequest asks the filters about the request, and then forwards it.
 func (x *Exchange) filterRequest() { x.startPass(&x.up, filterPass{stage: askRequest}) }
 
-// filterRequestBody asks them about a chunk of its body.
+// filterRequestBody asks the filters about a chunk of the request's body.
 func (x *Exchange) filterRequestBody(content []byte) {
 	if w := &x.upGathered; w.full() {
 		x.gatherUp(w, content)
@@ -277,7 +277,7 @@ func (x *Exchange) gatherUp(w *gatheredBody, content []byte) {
 		gathered := w.data
 		w.data = nil
 		x.beginSpool(gathered, content)
-	default: // the server is connected now, and what was gathered goes first
+	default: // a server is connected now; what was gathered goes first
 		w.pass()
 		w.data = append(w.data, content...)
 		x.requestState = requestHeld
@@ -285,7 +285,7 @@ func (x *Exchange) gatherUp(w *gatheredBody, content []byte) {
 	}
 }
 
-// endRequestBody tells them that it has ended.
+// endRequestBody tells the filters that the request's body has ended.
 func (x *Exchange) endRequestBody() {
 	switch w := &x.upGathered; {
 	case x.spool != nil:
@@ -298,10 +298,10 @@ func (x *Exchange) endRequestBody() {
 	x.startPass(&x.up, filterPass{stage: askRequestBody, end: true})
 }
 
-// filterResponse asks the filters about the response, and then passes it on.
+// filterResponse asks the filters about the response, and then sends it to the client.
 func (x *Exchange) filterResponse() { x.startPass(&x.down, filterPass{stage: askResponse}) }
 
-// filterResponseBody asks them about a chunk of its body.
+// filterResponseBody asks the filters about a chunk of the response's body.
 func (x *Exchange) filterResponseBody(content []byte) {
 	if w := &x.downGathered; w.full() {
 		x.gatherDown(w, content)
@@ -326,7 +326,7 @@ func (x *Exchange) gatherDown(w *gatheredBody, content []byte) {
 	}
 }
 
-// endResponseBody tells them that it has ended.
+// endResponseBody tells the filters that the response's body has ended.
 func (x *Exchange) endResponseBody() {
 	if w := &x.downGathered; w.full() {
 		x.startPass(&x.down, filterPass{stage: askResponseBody, chunk: w.data, end: true})
@@ -335,13 +335,14 @@ func (x *Exchange) endResponseBody() {
 	x.startPass(&x.down, filterPass{stage: askResponseBody, end: true})
 }
 
-// startPass asks all filters, or those that see bodies.
+// startPass begins a pass through the filters.
 func (x *Exchange) startPass(a *filterPass, begin filterPass) {
 	*a = begin
 	x.runPass(a)
 }
 
-// runPass asks the filters whose turn has not been, and goes on behind the last.
+// runPass asks the filters that have not been asked yet. After the last one it continues with
+// the message.
 func (x *Exchange) runPass(a *filterPass) {
 	for a.next < len(x.h.filters) {
 		l := x.link(a)
@@ -357,7 +358,7 @@ func (x *Exchange) runPass(a *filterPass) {
 	x.afterFilters(a)
 }
 
-// link returns the filter whose turn it is: responses go through them backwards.
+// link returns the filter to ask next: responses pass the filters in reverse order.
 func (x *Exchange) link(a *filterPass) *httpLink {
 	if a.stage.down() {
 		return &x.h.filters[len(x.h.filters)-1-a.next]
@@ -365,7 +366,7 @@ func (x *Exchange) link(a *filterPass) *httpLink {
 	return &x.h.filters[a.next]
 }
 
-// hold waits for a filter.
+// hold suspends the pass until the filter resumes.
 func (x *Exchange) hold(a *filterPass) {
 	a.held, a.heldSince = true, x.h.c.hold()
 	if a.stage.keepsChunk() {
@@ -376,10 +377,10 @@ func (x *Exchange) hold(a *filterPass) {
 	}
 }
 
-// Resume gives the verdict that a filter deferred by Hold: on the request or its body if
-// the direction is Upstream, otherwise on the response or its body. It returns
-// ErrBadContext when nothing is held and for another Hold, and ErrTerminating when the
-// exchange is over meanwhile.
+// Resume gives the verdict that a filter deferred by Hold: on the request or its body if the
+// direction is Upstream, otherwise on the response or its body. It returns ErrBadContext if
+// nothing is held or the verdict is another Hold, and ErrTerminating if the exchange has
+// ended.
 func (x *Exchange) Resume(dir Direction, v Verdict) error {
 	a := x.filterPass(dir)
 	if !a.held || v.kind == verdictHold {
@@ -420,7 +421,7 @@ func (x *Exchange) Resume(dir Direction, v Verdict) error {
 	return nil
 }
 
-// resumed goes on with the bodies, where one ended while a filter held its last chunk.
+// resumed continues with bodies that ended while a filter held their last chunk.
 func (x *Exchange) resumed(a *filterPass) {
 	if a.held {
 		return
@@ -469,7 +470,7 @@ func (x *Exchange) ask(a *filterPass, l *httpLink) (v Verdict) {
 	return Pass
 }
 
-// applyVerdict carries out a verdict; false if it goes no further.
+// applyVerdict carries out a verdict. It returns false if the pass does not continue.
 func (x *Exchange) applyVerdict(a *filterPass, l *httpLink, v Verdict) bool {
 	name, empty := l.owner.config.Name, len(a.chunk) == 0
 	switch {
@@ -504,7 +505,7 @@ func (x *Exchange) applyVerdict(a *filterPass, l *httpLink, v Verdict) bool {
 	switch {
 	case !a.stage.body() || !a.end && len(a.chunk) > 0:
 		a.next++
-	case !a.end: // nothing is left for the others
+	case !a.end: // nothing is left for the other filters
 		a.next = len(x.h.filters)
 	default:
 		a.advance(empty)
@@ -512,8 +513,8 @@ func (x *Exchange) applyVerdict(a *filterPass, l *httpLink, v Verdict) bool {
 	return true
 }
 
-// advance goes on to the next filter where the body ends. One that was given the last
-// chunk, which may be what those before it have kept, is told of the end first.
+// advance continues with the next filter at the end of a body. A filter that was given the
+// last chunk, which may be what earlier filters had kept back, is told of the end first.
 func (a *filterPass) advance(told bool) {
 	if !told {
 		a.made, a.chunk = a.chunk, nil
@@ -528,7 +529,7 @@ func (a *filterPass) advance(told bool) {
 	a.next++
 }
 
-// answered answers by a filter's Answer.
+// answered answers the request with a filter's Answer.
 func (x *Exchange) answered(an *answer, filter string) {
 	switch {
 	case x.may(callAnswer, Downstream) != nil:
@@ -545,7 +546,7 @@ func (x *Exchange) answered(an *answer, filter string) {
 	}
 }
 
-// afterFilters goes on behind the filters.
+// afterFilters continues after the last filter.
 func (x *Exchange) afterFilters(a *filterPass) {
 	switch a.stage {
 	case askRequest:
@@ -565,7 +566,7 @@ func (x *Exchange) afterFilters(a *filterPass) {
 
 func (x *Exchange) passRequest() {
 	switch w := &x.upGathered; {
-	case x.requestBody.Done() && x.changesRequestBody(): // the filters are told, and may make one
+	case x.requestBody.Done() && x.changesRequestBody(): // the filters are told of the end, and may add a body
 		w.limit = max(w.limit, 1)
 		x.requestState = requestBody
 		x.endRequestBody()
@@ -576,7 +577,7 @@ func (x *Exchange) passRequest() {
 	}
 }
 
-// awaitWhole takes the request's body before it is forwarded.
+// awaitWhole receives the whole body of the request before it is forwarded.
 func (x *Exchange) awaitWhole() {
 	if x.request.Continue() {
 		x.h.write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
@@ -610,7 +611,7 @@ func (x *Exchange) passResponse() {
 		} else {
 			x.passHead()
 		}
-	case x.changesResponseBody(): // the filters are told, and may make one
+	case x.changesResponseBody(): // the filters are told of the end, and may add a body
 		w.limit = max(w.limit, 1)
 		x.responseState = responseContent
 		x.endResponseBody()
@@ -639,7 +640,7 @@ func (x *Exchange) passResponseBody(a *filterPass) {
 	}
 }
 
-// endFilters tells the filters that the exchange is over.
+// endFilters tells the filters that the exchange has ended.
 func (x *Exchange) endFilters() {
 	for i := range x.h.filters {
 		l := &x.h.filters[i]
@@ -671,7 +672,7 @@ func (x *Exchange) changesResponseBody() bool {
 	return false
 }
 
-// appendHolds appends what filters keep of the exchange that the connection has.
+// appendHolds appends what filters hold of the exchange in progress.
 func (h *clientConn) appendHolds(holds []HoldInfo) []HoldInfo {
 	if h.x == nil {
 		return holds
@@ -705,7 +706,7 @@ func (x *Exchange) Serial() uint64 { return x.serial }
 // Connection returns the client's connection.
 func (x *Exchange) Connection() *Connection { return x.h.c }
 
-// Done reports whether the exchange is over.
+// Done reports whether the exchange has ended.
 func (x *Exchange) Done() bool { return x.done }
 
 // Server returns the server's address; the zero Address before one is chosen.
@@ -716,8 +717,8 @@ func (x *Exchange) Server() string {
 	return x.target.address.String()
 }
 
-// Upstream returns the name of the upstream that the request goes to; empty before that
-// is known.
+// Upstream returns the name of the upstream that the request goes to; empty while that is not
+// decided.
 func (x *Exchange) Upstream() string {
 	if x.upstream == nil {
 		return ""
@@ -725,9 +726,9 @@ func (x *Exchange) Upstream() string {
 	return x.upstream.config.Name
 }
 
-// SetUpstream sends the request to an upstream, whatever its route says. It returns an
-// error that wraps ErrBadContext when the request has gone on, and an UnknownNameError
-// for a name that is not configured.
+// SetUpstream sends the request to an upstream, overriding its route. It returns an error that
+// wraps ErrBadContext if the request has been forwarded, and an *UnknownNameError if the name
+// is not configured.
 func (x *Exchange) SetUpstream(name string) error {
 	if err := x.may(callRoute, Upstream); err != nil {
 		return err

@@ -2,26 +2,27 @@ package framework
 
 import "fwx/framework/wire/http1"
 
-// How a message ends is decided anew for each side (RFC 9112, 6.3). What the server sends
-// is read by the method that it was sent and the status that it answered; what the client
-// is sent ends by the method that the client sent, the status that it is sent, and the
-// content that there is. Filters and routes may have changed either.
+// How a message ends is decided separately for each side (RFC 9112, 6.3). The server's
+// response is parsed according to the method that the server was sent and the status that it
+// returned. What the client is sent is framed according to the method that the client sent,
+// the status that it is sent, and the content that remains. Filters and routes may have
+// changed each of these.
 
-// unknownLength is that of content whose end is only known when it comes.
+// unknownLength stands for content whose end is only known when it arrives.
 const unknownLength = -1
 
-// frameRequest makes the request's head say how its body goes on to the server.
+// frameRequest sets the fields that frame the request's body for the server.
 func (x *Exchange) frameRequest() {
 	x.lengthUp = x.requestLength()
 	x.chunkedUp = x.lengthUp == unknownLength
 	told := x.lengthUp
 	if told == 0 && x.request.Framing() == http1.NoBody && x.request.Length() < 0 {
-		told = unknownLength // it needs no Content-Length, as the client has sent none
+		told = unknownLength // no Content-Length is needed, since the client sent none
 	}
 	x.request.SetLength(told)
 }
 
-// requestLength returns the length of the content that goes on to the server.
+// requestLength returns the length of the content that is sent to the server.
 func (x *Exchange) requestLength() int64 {
 	r := &x.request
 	switch changed := x.changesRequestBody(); {
@@ -37,8 +38,8 @@ func (x *Exchange) requestLength() int64 {
 	return unknownLength
 }
 
-// frameResponse makes the response's head say how it ends for the client, given the length
-// of its content. Without content for the client the length is only told: that of what
+// frameResponse sets the fields that frame the response for the client, given the length of
+// its content. If the client is sent no content, the length is only announced: the one that
 // another method or status would have had.
 func (x *Exchange) frameResponse(length int64) {
 	p := &x.response
@@ -57,10 +58,10 @@ func (x *Exchange) frameResponse(length int64) {
 	p.SetLength(length)
 }
 
-// HasBody reports whether a body comes with the message of a direction: its head tells of
-// one, other than of 0 bytes. A response has none, either, that goes on to the client
-// without (the answer to HEAD, and those with the status 204, 205 or 304). Filters for
-// bodies are then told the end alone.
+// HasBody reports whether the message of a direction has a body, that is, its head announces
+// one of more than 0 bytes. A response that is sent to the client without content (the
+// response to HEAD, and those with status 204, 205 or 304) has none. Filters for bodies are
+// then only told of the end.
 func (x *Exchange) HasBody(dir Direction) bool {
 	if dir == Upstream {
 		return x.request.Framing() != http1.NoBody
@@ -68,16 +69,16 @@ func (x *Exchange) HasBody(dir Direction) bool {
 	return x.responseState > responseHead && x.response.Framing() != http1.NoBody && !x.contentless()
 }
 
-// contentless reports whether the client is sent no content, whatever there is: a 205
-// could have a body, but says that there is nothing to show (RFC 9110, 15.3.6).
+// contentless reports whether the client is sent no content, no matter what the server sends.
+// A 205 could have a body, but means that there is nothing to show (RFC 9110, 15.3.6).
 func (x *Exchange) contentless() bool {
 	status := x.response.Status()
 	return status == 205 || http1.Bodiless(x.request.Asked(), status)
 }
 
 // responseLength returns the length of the content of the server's response, after the
-// filters. Of one that the client is sent no content of it is what the server has told, if
-// that still holds.
+// filters. If the client is sent no content, it is the length that the server announced, if
+// that is still right.
 func (x *Exchange) responseLength() int64 {
 	p := &x.response
 	switch changed := x.responseBody.decoder != nil || x.changesResponseBody(); {
@@ -96,8 +97,8 @@ func (x *Exchange) responseLength() int64 {
 	return unknownLength
 }
 
-// discardResponse takes what has come of a body that does not go on to the client. Unless
-// that is all of it the connection to the server is of no more use.
+// discardResponse discards the received part of a body that is not sent to the client. If more
+// of it is to come, the connection to the server cannot be reused.
 func (x *Exchange) discardResponse() {
 	s, b := x.server, &x.responseBody
 	b.drop()

@@ -7,21 +7,21 @@ import (
 	"fwx/framework/wire/http1"
 )
 
-// ErrUnsendable answers a change of a message by what cannot be sent: a name that is no
-// token, a value with control characters, a field that the gateway writes itself.
+// ErrUnsendable is returned for a change of a message that could not be sent: a name that is
+// not a token, a value with control characters, a field that the gateway writes itself.
 var ErrUnsendable = errors.New("cannot be sent")
 
-// Fields are the fields of a message's head, or its trailer fields, as filters see and
-// change them. There are none before the message has come, and none any more when the
-// exchange has made way for another. What they return is valid until they are changed.
+// Fields are the fields of a message's head, or its trailer fields, as filters see and change
+// them. They are empty before the message has arrived, and once the Exchange is reused. What
+// their methods return is valid until the fields are changed.
 //
-// Where a change can have no effect since the fields have been sent, it is refused with
-// an error that wraps ErrBadContext; one that cannot be sent is with ErrUnsendable.
+// A change that can have no effect, because the fields have been sent, returns an error that
+// wraps ErrBadContext; one that cannot be sent returns ErrUnsendable.
 type Fields struct {
 	x      *Exchange
 	serial uint64
 	dir    Direction
-	change call // that changes them
+	change call // the call that changes these fields
 }
 
 // RequestHead is the head of a request. The zero value must not be used.
@@ -35,18 +35,18 @@ func (x *Exchange) Request() RequestHead {
 	return RequestHead{Fields{x, x.serial, Upstream, callHead}}
 }
 
-// Response returns the head of the response. Its status is 0 before it has come.
+// Response returns the head of the response. Its status is 0 before the response has arrived.
 func (x *Exchange) Response() ResponseHead {
 	return ResponseHead{Fields{x, x.serial, Downstream, callHead}}
 }
 
-// Trailer returns the trailer fields of the body in a direction. They are there when all
-// of the body has come, and can be changed when the filter is given its end. They go on
-// with a body that is sent in chunks: not with one that was gathered, which has a length
-// and whose trailer fields cannot be changed.
+// Trailer returns the trailer fields of the body in a direction. They are available when the
+// whole body has arrived, and can be changed when the filter is given its end. They are
+// forwarded with a body that is sent in chunks. A body that was gathered is sent with a
+// length: its trailer fields cannot be changed and are not sent.
 func (x *Exchange) Trailer(dir Direction) Fields { return Fields{x, x.serial, dir, callTrailer} }
 
-// What there is of a message that has not come, or is no longer there.
+// Empty values for a message that has not arrived, or is no longer there.
 var (
 	noRequest  http1.Request
 	noResponse http1.Response
@@ -101,17 +101,17 @@ func (f Fields) Name(i int) []byte { return f.header().Name(i) }
 // Value returns the value of field i.
 func (f Fields) Value(i int) []byte { return f.header().Value(i) }
 
-// Find returns the index of the first field of a name, in lower case, from index i on; -1
-// if there is none.
+// Find returns the index of the first field with a name, in lower case, from index i on; -1 if
+// there is none.
 func (f Fields) Find(name string, i int) int { return f.header().Find(name, i) }
 
-// Get returns the value of the first field of a name, in lower case; nil if there is none.
+// Get returns the value of the first field with a name, in lower case; nil if there is none.
 func (f Fields) Get(name string) []byte { return f.header().Get(name) }
 
-// Append appends all of them as they are sent.
+// Append appends all fields as they are sent.
 func (f Fields) Append(dst []byte) []byte { return f.header().Append(dst) }
 
-// Set gives the first field of a name a value and removes the others, or adds one.
+// Set sets the first field with a name to a value and removes the others, or adds a field.
 func (f Fields) Set(name, value string) error {
 	err := f.mayBe(name, value)
 	if err == nil {
@@ -120,7 +120,7 @@ func (f Fields) Set(name, value string) error {
 	return err
 }
 
-// Add adds a field behind the others.
+// Add adds a field after the others.
 func (f Fields) Add(name, value string) error {
 	err := f.mayBe(name, value)
 	if err == nil {
@@ -129,7 +129,7 @@ func (f Fields) Add(name, value string) error {
 	return err
 }
 
-// Remove removes all fields of a name.
+// Remove removes all fields with a name.
 func (f Fields) Remove(name string) error {
 	err := f.mayBe(name, "")
 	if err == nil {
@@ -146,16 +146,16 @@ func (f Fields) mayChange() error {
 	return f.x.may(f.change, f.dir)
 }
 
-// maxHeadText is how much the texts of a head may take, in bytes, those included that were
-// replaced while filters had it: far beyond what any server takes.
+// maxHeadText bounds the bytes that the texts of a head may take, including those that filters
+// have replaced. It is far more than any server accepts.
 const maxHeadText = 1 << 20
 
 var errHeadFull = fmt.Errorf("with what was changed before, the head would take more than %d KiB", maxHeadText>>10)
 
-// hasRoom reports whether a text of so many bytes may come to those of a head.
+// hasRoom reports whether n more bytes of text fit into a head.
 func hasRoom(h *http1.Header, n int) bool { return n <= maxHeadText-h.Size() }
 
-// mayBe returns an error if a field may not be one of them, or not now.
+// mayBe returns an error if a field cannot be set, or not now.
 func (f Fields) mayBe(name, value string) error {
 	if err := f.mayChange(); err != nil {
 		return err
@@ -187,13 +187,13 @@ func (r RequestHead) Target() []byte { return r.request().Target() }
 // Path returns path and query, or "*".
 func (r RequestHead) Path() []byte { return r.request().Path() }
 
-// Host returns the host that the request is for, with its port if it was given. It is
-// empty if HTTP/1.0 told none.
+// Host returns the host that the request is for, with its port if the client sent one. It is
+// empty if an HTTP/1.0 request names no host.
 func (r RequestHead) Host() []byte { return r.request().Host() }
 
-// CleanPath returns the path to compare, whatever its spelling, as routes do: without the
-// query, decoded, and with dots, empty segments and parameters resolved (see
-// http1.AppendCleanPath). It is valid until it is asked for again.
+// CleanPath returns the path in the form that routes compare, which is the same for all
+// spellings: without the query, decoded, and with dots, empty segments and parameters resolved
+// (see http1.AppendCleanPath). It is valid until the next call.
 func (r RequestHead) CleanPath() []byte {
 	if r.x.serial != r.serial {
 		return nil
@@ -201,8 +201,8 @@ func (r RequestHead) CleanPath() []byte {
 	return r.x.cleanPath()
 }
 
-// Hostname returns the host to compare, as routes do: in lower case, without its port and
-// without the dot that may end it.
+// Hostname returns the host in the form that routes compare: in lower case, without its port
+// and without a trailing dot.
 func (r RequestHead) Hostname() []byte { return r.request().Hostname() }
 
 // Minor returns the minor version of HTTP that the client speaks: 0 or 1.
@@ -221,7 +221,7 @@ func (r RequestHead) SetCleanPath(path string) error {
 	return r.set("path", path, (*http1.Request).SetCleanPath)
 }
 
-// SetHost changes the host, and the field Host with it.
+// SetHost changes the host and the Host field.
 func (r RequestHead) SetHost(host string) error { return r.set("host", host, (*http1.Request).SetHost) }
 
 // set changes a part of the request line.
@@ -238,10 +238,10 @@ func (r RequestHead) set(what, value string, set func(*http1.Request, string) bo
 	return nil
 }
 
-// Status returns the status; 0 before the response has come.
+// Status returns the status; 0 before the response has arrived.
 func (p ResponseHead) Status() int { return p.response().Status() }
 
-// SetStatus changes the status, to one from 200 to 599.
+// SetStatus changes the status to one from 200 to 599.
 func (p ResponseHead) SetStatus(status int) error {
 	if err := p.mayChange(); err != nil {
 		return err

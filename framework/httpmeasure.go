@@ -23,16 +23,16 @@ const (
 // httpClasses name the classes of a status, by its first digit.
 var httpClasses = [6]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
 
-// undecodable says why bodies could not be decoded.
+// undecodable lists why bodies could not be decoded.
 var undecodable = [...]string{"too_long", "damaged"}
 
-// closeCodes are the codes of closes that are counted apart.
+// closeCodes are the codes of close frames that are counted separately.
 var closeCodes = [...]int{websocket.CodeProtocolError, websocket.CodeInvalidData, websocket.CodePolicy, websocket.CodeTooBig, websocket.CodeInternalError, websocket.CodeTryAgain, 0}
 
-// httpBounds are the bounds of the durations in seconds.
+// httpBounds are the bounds of the histogram of durations, in seconds.
 var httpBounds = []float64{0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60}
 
-// makeHTTPMetrics makes what is counted of a listener that speaks HTTP.
+// makeHTTPMetrics makes the metrics of a listener with protocol "http".
 func (l *listener) makeHTTPMetrics(r *metrics.Registry) (err error) {
 	name := metrics.Label{Name: "listener", Value: l.config.Name}
 	for i, class := range httpClasses {
@@ -72,7 +72,7 @@ func (l *listener) makeHTTPMetrics(r *metrics.Registry) (err error) {
 	return err
 }
 
-// makeMessageMetrics makes what is counted of WebSockets whose messages filters see.
+// makeMessageMetrics makes the metrics of WebSockets whose messages filters see.
 func (l *listener) makeMessageMetrics(r *metrics.Registry, name metrics.Label) (err error) {
 	for dir := range l.messages {
 		label := metrics.Label{Name: "direction", Value: Direction(dir).String()}

@@ -6,15 +6,15 @@ import (
 	"fwx/framework/wire/coding"
 )
 
-// What exchanges keep in memory, and is not a receive buffer or what is on its way, is
-// counted for each worker: whole bodies, decoders, messages of WebSockets, pieces of
-// files. Beyond the bound it is the exchange that wants more which is refused: the others
-// may be about to end.
+// The memory that exchanges use, apart from receive buffers and data being sent, is counted
+// for each worker: whole bodies, decoders, messages of WebSockets, pieces of files. When the
+// limit is reached, the exchange that asks for more is refused, since others may be about to
+// end.
 
-// errMemory refuses an exchange for which there is no memory left.
+// errMemory says why an exchange was refused memory.
 var errMemory = errors.New("the worker's body_memory is used up")
 
-// claim counts that an exchange keeps so many bytes more, or fewer; false if there is no
+// claim counts bytes more that an exchange keeps, or fewer. It returns false if there is no
 // room for them.
 func (x *Exchange) claim(bytes int) bool {
 	w := x.h.w
@@ -27,13 +27,13 @@ func (x *Exchange) claim(bytes int) bool {
 	return true
 }
 
-// unclaim is for the end of an exchange.
+// unclaim releases everything that the exchange has claimed, at its end.
 func (x *Exchange) unclaim() {
 	x.h.w.claimed -= int64(x.claimed)
 	x.claimed = 0
 }
 
-// claimForDecoder is claim for a decoder that is about to take memory.
+// claimForDecoder claims memory for a decoder.
 func (x *Exchange) claimForDecoder(bytes int) error {
 	if !x.claim(bytes) {
 		return coding.ErrNoMemory
@@ -41,8 +41,8 @@ func (x *Exchange) claimForDecoder(bytes int) error {
 	return nil
 }
 
-// claimMessages counts what the messages of a WebSocket take that are not complete, are
-// held by a filter or have not been taken by their receiver; false if there is no room.
+// claimMessages counts the memory of a WebSocket's messages that are incomplete, held by a
+// filter or not yet sent. It returns false if there is no room for them.
 func (x *Exchange) claimMessages() bool {
 	bytes := len(x.h.out) + len(x.h.inFlight)
 	if s := x.server; s != nil {

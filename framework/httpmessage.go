@@ -10,40 +10,41 @@ import (
 	"fwx/framework/wire/websocket"
 )
 
-// MessageFilter is an HTTPFilter that sees the messages of connections that were
-// upgraded to a WebSocket. Where there is none such a connection is a tunnel.
+// MessageFilter is an HTTPFilter that sees the messages of connections that were upgraded to a
+// WebSocket. Without such a filter the connection is a tunnel.
 type MessageFilter interface {
-	// Message is given a message, joined from its fragments and decompressed. Its verdict
-	// is Pass, Replace, after which a message of the same kind goes on, Drop, Deny, which
-	// closes the WebSocket with 1008, Fail, which does with 1011, or Hold, after which
-	// Exchange.Resume gives another. The data is valid until the verdict has been given.
+	// Message is called with a message, joined from its fragments and decompressed. Its
+	// verdict is Pass; Replace, which sends a message of the same kind instead; Drop; Deny,
+	// which closes the WebSocket with 1008; Fail, which closes it with 1011; or Hold, after
+	// which Exchange.Resume gives another. The data is valid until the verdict has been
+	// given.
 	Message(x *Exchange, dir Direction, m Message) Verdict
 }
 
 // Message is a message of a WebSocket.
 type Message struct {
-	Text bool // it is UTF-8; otherwise it is binary
+	Text bool // the message is UTF-8 text; otherwise it is binary
 	Data []byte
 }
 
-// ErrNotWebSocket answers Connection.SendMessage and Connection.CloseWebSocket on a
-// connection that is none, or whose messages no filter sees.
+// ErrNotWebSocket is returned by Connection.SendMessage and Connection.CloseWebSocket on a
+// connection that is not a WebSocket, or one whose messages no filter sees.
 var ErrNotWebSocket = errors.New("the connection is no WebSocket whose messages are looked at")
 
 // webSocket is an upgraded connection whose messages filters see.
 type webSocket struct {
 	flows     [2]messageFlow
-	lingering bool // nothing more comes but the ends of the streams
+	lingering bool // close frames have been sent both ways; only the ends of the streams are awaited
 }
 
-// isLingering reports whether there is a WebSocket on which nothing more is to be said.
+// isLingering reports whether the connection is a WebSocket that waits for its streams to end.
 func (w *webSocket) isLingering() bool { return w != nil && w.lingering }
 
-// messageFlow is one direction of it.
+// messageFlow is one direction of a WebSocket.
 type messageFlow struct {
 	reader *websocket.Reader
-	bits   int  // of the receiver's window; 0: it takes nothing compressed
-	closed bool // a close has been sent
+	bits   int  // the receiver's compression window; 0: it does not accept compressed messages
+	closed bool // a close frame has been sent
 }
 
 // seesMessages reports whether a filter sees the messages of WebSockets.
@@ -58,8 +59,8 @@ func (x *Exchange) seesMessages() bool {
 
 const fieldExtensions = "Sec-WebSocket-Extensions"
 
-// narrowExtensions leaves no extension in a request for a WebSocket but what is
-// understood.
+// narrowExtensions removes all extensions from a request for a WebSocket that the gateway does
+// not support.
 func (x *Exchange) narrowExtensions() {
 	offer := websocket.Offer(fieldValues(&x.request.Header, "sec-websocket-extensions")...)
 	x.request.Remove(fieldExtensions)
@@ -68,14 +69,14 @@ func (x *Exchange) narrowExtensions() {
 	}
 }
 
-// watchMessages makes the filters see the messages of a connection that is about to become
-// a WebSocket, if there is one that wants to.
+// watchMessages shows the messages of a new WebSocket to the filters, if one of them wants to
+// see them.
 func (x *Exchange) watchMessages() error {
 	if !x.seesMessages() {
 		return nil
 	}
 	const name = "sec-websocket-extensions"
-	offer := string(x.request.Get(name)) // which has been narrowed
+	offer := string(x.request.Get(name)) // narrowed by narrowExtensions
 	c, err := websocket.Agreed(offer, fieldValues(&x.response.Header, name)...)
 	if err != nil {
 		return err
@@ -91,11 +92,11 @@ func (x *Exchange) watchMessages() error {
 	return nil
 }
 
-// takeMessage takes a part of what one side has sent; false if it must wait.
+// takeMessage parses a part of what one side has sent. It returns false if it must wait.
 func (x *Exchange) takeMessage(dir Direction, rest *[]byte) bool {
 	f := &x.websocket.flows[dir]
 	switch {
-	case f.closed: // nothing that follows a close means anything
+	case f.closed: // data after a close frame is ignored
 		*rest = nil
 		return false
 	case x.filterPass(dir).held || x.waiting(dir) > maxOut:
@@ -131,7 +132,7 @@ func (x *Exchange) takeMessage(dir Direction, rest *[]byte) bool {
 	return !x.done && !x.filterPass(dir).held
 }
 
-// filterPass returns the filters of a direction.
+// filterPass returns the pass of the filters in a direction.
 func (x *Exchange) filterPass(dir Direction) *filterPass {
 	if dir == Upstream {
 		return &x.up
@@ -139,7 +140,7 @@ func (x *Exchange) filterPass(dir Direction) *filterPass {
 	return &x.down
 }
 
-// waiting returns how many bytes wait for the receiver of a direction.
+// waiting returns how many bytes wait to be sent in a direction.
 func (x *Exchange) waiting(dir Direction) int {
 	switch {
 	case dir == Downstream:
@@ -159,9 +160,10 @@ func (x *Exchange) askMessage(a *filterPass, filter HTTPFilter) Verdict {
 	return f.Message(x, a.stage.direction(), Message{Text: a.opcode == websocket.Text, Data: a.chunk})
 }
 
-// applyMessageVerdict carries out a verdict on a message; false if it goes no further.
+// applyMessageVerdict carries out a verdict on a message. It returns false if the pass does
+// not continue.
 func (x *Exchange) applyMessageVerdict(a *filterPass, name string, v Verdict) bool {
-	v.answer.dispose() // there is nothing to answer
+	v.answer.dispose() // a message cannot be answered
 	switch {
 	case x.websocket.flows[a.stage.direction()].closed || v.kind == verdictDrop:
 		return false
@@ -188,7 +190,7 @@ func (x *Exchange) applyMessageVerdict(a *filterPass, name string, v Verdict) bo
 	return true
 }
 
-// passMessage sends a message on, behind the filters: compressed if it came so.
+// passMessage sends a message after the filters, compressed if it arrived so.
 func (x *Exchange) passMessage(a *filterPass) {
 	dir := a.stage.direction()
 	f, payload := websocket.Frame{Opcode: a.opcode}, a.chunk
@@ -201,7 +203,7 @@ func (x *Exchange) passMessage(a *filterPass) {
 	a.chunk = nil
 }
 
-// sendFrame puts a frame behind what is sent in a direction.
+// sendFrame appends a frame to the bytes to be sent in a direction.
 func (x *Exchange) sendFrame(dir Direction, f websocket.Frame, payload []byte) {
 	f.Final = true
 	if dir == Downstream {
@@ -213,7 +215,7 @@ func (x *Exchange) sendFrame(dir Direction, f websocket.Frame, payload []byte) {
 	}
 	if s := x.server; s != nil && !x.peerClosed {
 		f.Masked = true
-		_, _ = rand.Read(f.Key[:]) // it never fails
+		_, _ = rand.Read(f.Key[:]) // Read never returns an error
 		s.ensureOut()
 		before := len(s.out)
 		s.out = f.Append(s.out, payload)
@@ -221,14 +223,14 @@ func (x *Exchange) sendFrame(dir Direction, f websocket.Frame, payload []byte) {
 	}
 }
 
-// passClose passes a close on.
+// passClose forwards a close frame.
 func (x *Exchange) passClose(dir Direction, payload []byte) {
 	x.websocket.flows[dir].closed = true
 	x.sendFrame(dir, websocket.Frame{Opcode: websocket.Close}, payload)
 	x.flushMessages()
 }
 
-// violated closes a WebSocket on which something is wrong.
+// violated closes a WebSocket after a violation of its protocol.
 func (x *Exchange) violated(dir Direction, err error) {
 	code := websocket.CodeProtocolError
 	if e := (*websocket.Error)(nil); errors.As(err, &e) {
@@ -244,8 +246,8 @@ func (x *Exchange) violated(dir Direction, err error) {
 	x.closeWebSocket(by, code, "", fmt.Sprintf("%s: a message that is refused: %v", sender, err))
 }
 
-// closeWebSocket closes a WebSocket towards both sides, unless that has been done. Why,
-// unless it is empty, goes to the log, and text to both sides.
+// closeWebSocket sends a close frame to both sides, unless that has been done. why, unless it
+// is empty, is logged; text is sent to both sides.
 func (x *Exchange) closeWebSocket(by EndedBy, code int, text, why string) {
 	if x.websocket.isLingering() {
 		return
@@ -268,8 +270,8 @@ func (x *Exchange) closeWebSocket(by EndedBy, code int, text, why string) {
 	x.flushMessages()
 }
 
-// flushMessages sends what waits. Once a close has gone in both directions it is the
-// server who ends the connection, within a time.
+// flushMessages sends what has been gathered. Once close frames have been sent in both
+// directions, the server is to close the connection, within a time.
 func (x *Exchange) flushMessages() {
 	h, w := x.h, x.websocket
 	if x.server != nil {
@@ -284,7 +286,7 @@ func (x *Exchange) flushMessages() {
 	x.endTunnel()
 }
 
-// webSocketExchange returns the exchange whose WebSocket the connection is.
+// webSocketExchange returns the exchange that was upgraded to a WebSocket.
 func (c *Connection) webSocketExchange() (*Exchange, error) {
 	h := c.clientConn()
 	switch {
@@ -296,11 +298,10 @@ func (c *Connection) webSocketExchange() (*Exchange, error) {
 	return h.x, nil
 }
 
-// SendMessage sends a message on a WebSocket whose messages are looked at, behind those
-// that have been sent and before the one that is being looked at. No filter sees it. The
-// data of a text must be UTF-8. It answers ErrQueueFull while more than 1 MiB would wait
-// for the receiver, ErrTerminating when a close has been sent in that direction, and
-// ErrNotWebSocket.
+// SendMessage sends a message on a WebSocket whose messages filters see, after those that have
+// been sent and before the one that is being filtered. No filter sees it. The data of a text
+// must be UTF-8. It returns ErrQueueFull if more than 1 MiB would wait for the receiver,
+// ErrTerminating if a close frame has been sent in that direction, and ErrNotWebSocket.
 func (c *Connection) SendMessage(dir Direction, m Message) error {
 	x, err := c.webSocketExchange()
 	switch {
@@ -322,10 +323,10 @@ func (c *Connection) SendMessage(dir Direction, m Message) error {
 	return nil
 }
 
-// CloseWebSocket closes a WebSocket whose messages are looked at towards both sides, with
-// a code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999) and a reason, of
-// which the first 123 bytes are sent. Closing again does nothing. It answers
-// ErrNotWebSocket on another connection.
+// CloseWebSocket closes a WebSocket whose messages filters see, towards both sides, with a
+// code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999) and a reason, of which the
+// first 123 bytes are sent. Closing it again does nothing. It returns ErrNotWebSocket on any
+// other connection.
 func (c *Connection) CloseWebSocket(code int, reason string) error {
 	x, err := c.webSocketExchange()
 	switch {

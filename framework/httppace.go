@@ -2,24 +2,23 @@ package framework
 
 import "time"
 
-// pace bounds how slowly a client may send a body, or take what is sent to it: it has a
-// time to keep the gateway waiting, and gets a second more for each so many bytes.
+// pace bounds how slowly a client may send a body, or read what is sent to it. The client may
+// keep the gateway waiting for a certain time, and earns a second for each so many bytes.
 type pace struct {
 	left  time.Duration
-	since time.Duration // it has been the client's turn, on the worker's clock
+	since time.Duration // start of the client's turn, on the worker's clock
 }
 
-// begin is for a moment from which it is the client's turn: of what is left it keeps no
-// more than a limit.
+// begin starts the client's turn. Of the time that is left the client keeps at most limit.
 func (p *pace) begin(now, limit time.Duration) { p.since, p.left = now, min(p.left, limit) }
 
-// spend charges the client with the time since its turn began.
+// spend charges the client for the time since its turn began.
 func (p *pace) spend(now time.Duration) { p.left, p.since = p.left-(now-p.since), now }
 
-// earn gives it time for bytes, at so many a second.
+// earn adds time for bytes, at a rate in bytes per second.
 func (p *pace) earn(bytes, rate int) {
 	p.left += time.Duration(bytes) * time.Second / time.Duration(rate)
 }
 
-// due returns when no time is left.
+// due returns when the client runs out of time.
 func (p *pace) due() time.Duration { return p.since + p.left }

@@ -2,7 +2,7 @@ package framework
 
 import "fmt"
 
-// exchangePhase is how far a message of an exchange has come: its request or its response. What
+// exchangePhase is how far a message of an exchange, its request or its response, has progressed. What
 // may be done with a message is decided by its phase alone, see calls.
 //
 //	request:  awaited -> head -> [gathered ->] body -> end -> complete
@@ -13,24 +13,24 @@ import "fmt"
 type exchangePhase uint8
 
 const (
-	// phaseAwaited: the head has not come.
+	// phaseAwaited: the head has not arrived.
 	phaseAwaited exchangePhase = iota
-	// phaseHead: the filters are asked about the head, one after the other.
+	// phaseHead: the filters are being asked about the head, one after the other.
 	phaseHead
-	// phaseGathered: the head is kept back while the body is gathered, in memory or on the
-	// disk, and while the filters are asked about all of it.
+	// phaseGathered: the head is held back while the body is gathered, in memory or on disk,
+	// and while the filters are asked about the whole body.
 	phaseGathered
-	// phaseBody: the head has gone on, or been given up, and the body follows it.
+	// phaseBody: the head has been forwarded or given up, and the body follows.
 	phaseBody
-	// phaseEnd: all of the body has come, and not all of it has gone on.
+	// phaseEnd: the whole body has arrived, but has not all been forwarded.
 	phaseEnd
-	// phaseComplete: all of the message has gone on.
+	// phaseComplete: the whole message has been forwarded.
 	phaseComplete
-	// phaseTunnel: the connection has been upgraded, and no filter sees what it carries.
+	// phaseTunnel: the connection has been upgraded, and filters do not see its data.
 	phaseTunnel
 	// phaseMessages: the connection is a WebSocket whose messages the filters see.
 	phaseMessages
-	// phaseDone: the exchange is over.
+	// phaseDone: the exchange has ended.
 	phaseDone
 )
 
@@ -80,8 +80,8 @@ const (
 	callAnswer              // Answer and AnswerFile; the message is the response
 )
 
-// calls says in which phases of a message a call has an effect. In all others it is
-// refused with an error, which says until when it is possible.
+// calls says in which phases of a message a call has an effect. In all other phases the call
+// is refused with an error that says until when it is possible.
 var calls = [...]struct {
 	phases  phases
 	refusal error
@@ -94,7 +94,7 @@ var calls = [...]struct {
 	callAnswer:  {in(phaseAwaited, phaseHead, phaseGathered), tooLate("a request can be answered until its response has begun")},
 }
 
-// phases is a set of them.
+// phases is a set of phases.
 type phases uint16
 
 func in(list ...exchangePhase) (set phases) {
@@ -108,8 +108,8 @@ func (s phases) has(p exchangePhase) bool { return s&(1<<p) != 0 }
 
 func tooLate(until string) error { return fmt.Errorf("%w: %s", ErrBadContext, until) }
 
-// may returns nil if a call has an effect on the message of a direction now, and otherwise
-// an error that wraps ErrBadContext.
+// may returns nil if a call has an effect on the message of a direction now, and otherwise an
+// error that wraps ErrBadContext.
 func (x *Exchange) may(c call, dir Direction) error {
 	if rule := &calls[c]; !rule.phases.has(x.phase(dir)) {
 		return rule.refusal

@@ -13,17 +13,17 @@ const (
 	defaultServerIdle = 30 * time.Second
 	// defaultMaxIdle bounds the idle connections to a server, for each worker.
 	defaultMaxIdle = 1024
-	// hintMargin is how long before the time that a server has said the gateway ends an
-	// idle connection: a request may be on its way for that long, and the server's clock
-	// began earlier.
+	// hintMargin is how long before the time-out that a server announces the gateway closes
+	// an idle connection: a request may take that long to arrive, and the server started its
+	// clock earlier.
 	hintMargin = time.Second
 )
 
-// idleServers are the idle connections to a server, the one that was used last at the end.
+// idleServers are the idle connections to a server; the one used last comes last.
 type idleServers struct{ list []*serverConn }
 
-// takeIdle takes an idle connection to a server, the one that was used last. It returns nil
-// if there is none.
+// takeIdle takes the idle connection to a server that was used last. It returns nil if there
+// is none.
 func (w *httpPool) takeIdle(key serverKey) *serverConn {
 	idle := w.idle[key]
 	if idle == nil {
@@ -41,7 +41,8 @@ func (w *httpPool) takeIdle(key serverKey) *serverConn {
 	return nil
 }
 
-// park makes a connection idle, unless it has had its time or its requests.
+// park keeps a connection idle for reuse, unless it has reached its age or its number of
+// requests.
 func (w *httpPool) park(s *serverConn) {
 	u, idle := s.key.upstream, w.idle[s.key]
 	used := u.config.MaxRequests > 0 && s.requests >= u.config.MaxRequests
@@ -63,7 +64,7 @@ func (w *httpPool) park(s *serverConn) {
 	}
 }
 
-// forget takes an idle connection out of the pool.
+// forget removes a connection from the idle ones.
 func (w *httpPool) forget(s *serverConn) {
 	if idle := w.idle[s.key]; idle != nil {
 		if i := slices.Index(idle.list, s); i >= 0 {
@@ -72,13 +73,13 @@ func (w *httpPool) forget(s *serverConn) {
 	}
 }
 
-// remove takes connection i out of those to its server.
+// remove removes connection i from the idle ones to its server.
 func (w *httpPool) remove(idle *idleServers, i int) {
 	idle.list = slices.Delete(idle.list, i, i+1)
 	w.fw.idle.Add(-1)
 }
 
-// drop ends the idle connections for which it is so.
+// drop closes the idle connections for which so returns true.
 func (w *httpPool) drop(so func(*serverConn) bool) {
 	for key, idle := range w.idle {
 		idle.list = slices.DeleteFunc(idle.list, func(s *serverConn) bool {
@@ -95,9 +96,9 @@ func (w *httpPool) drop(so func(*serverConn) bool) {
 	}
 }
 
-// sweep ends connections that have been idle for too long.
+// sweep closes connections that have been idle for too long.
 func (w *httpPool) sweep() {
-	now, next := w.worker.Now(), time.Duration(0) // when the next one will have been; 0: there is none
+	now, next := w.worker.Now(), time.Duration(0) // next is when the next connection expires; 0: none will
 	w.drop(func(s *serverConn) bool {
 		if s.until > now && (next == 0 || s.until < next) {
 			next = s.until
@@ -110,20 +111,21 @@ func (w *httpPool) sweep() {
 	}
 }
 
-// idleRoom returns how many connections to servers may be idle: two descriptors are for each
-// client, its own and that of its server.
+// idleRoom returns how many connections to servers may be idle. Two descriptors are reserved
+// for each client: its own, and that of its server.
 func (fw *Firewall) idleRoom() int64 { return fw.spare.Load() - 2*fw.open.Load() }
 
-// crowded reports whether more are idle than there is room for.
+// crowded reports whether more connections are idle than idleRoom allows.
 func (fw *Firewall) crowded() bool { return fw.idle.Load() > fw.idleRoom() }
 
-// shed has the workers end idle connections to servers until there is room for the clients.
+// shed makes the workers close idle connections to servers until there is room for the
+// clients.
 func (fw *Firewall) shed() {
 	if fw.shedding.Swap(true) {
 		return
 	}
 	for i, w := range fw.port.Workers() {
-		_ = w.Post(func() { // an error means that the service ends
+		_ = w.Post(func() { // an error means that the service has ended
 			fw.shedding.Store(false)
 			if h := fw.live[i].http; h != nil {
 				h.drop(func(*serverConn) bool { return fw.crowded() })
@@ -132,14 +134,14 @@ func (fw *Firewall) shed() {
 	}
 }
 
-// heedKeepAlive notes how long the server says that it keeps the connection when it is idle.
+// heedKeepAlive notes how long the server says it keeps an idle connection.
 func (s *serverConn) heedKeepAlive(p *http1.Response) {
 	if hint, ok := keepAliveTimeout(p.Get("keep-alive")); ok {
 		s.stay = min(s.stay, hint-min(hint/2, hintMargin))
 	}
 }
 
-// keepAliveTimeout returns the timeout of a field Keep-Alive, "timeout=5, max=100".
+// keepAliveTimeout returns the timeout of a Keep-Alive field such as "timeout=5, max=100".
 func keepAliveTimeout(field []byte) (timeout time.Duration, ok bool) {
 	for parameter := range bytes.SplitSeq(field, []byte(",")) {
 		name, value, _ := bytes.Cut(parameter, []byte("="))
@@ -159,5 +161,5 @@ func keepAliveTimeout(field []byte) (timeout time.Duration, ok bool) {
 	return 0, false
 }
 
-// maxHint is a hint in seconds beyond which nobody means one.
+// maxHint bounds the announced time-out, in seconds; a larger one is ignored.
 const maxHint = 1 << 20

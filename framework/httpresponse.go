@@ -8,7 +8,7 @@ import (
 	"fwx/framework/wire/http1"
 )
 
-// receive takes what the server has sent.
+// receive processes what the server has sent.
 func (x *Exchange) receive() {
 	h := x.h
 	if x.file != nil {
@@ -31,7 +31,7 @@ func (x *Exchange) receive() {
 	h.flush()
 }
 
-// receiveNext takes a part of what the server has sent; false if it must wait.
+// receiveNext processes a part of what the server has sent. It returns false if it must wait.
 func (x *Exchange) receiveNext() bool {
 	switch {
 	case x.responseState == responseHead && !x.h.sending:
@@ -44,7 +44,7 @@ func (x *Exchange) receiveNext() bool {
 	return false
 }
 
-// receiveHead takes more of the response's head.
+// receiveHead parses more of the response's head.
 func (x *Exchange) receiveHead() bool {
 	s := x.server
 	n, done, err := x.response.Parse(s.rest, &x.h.config.limits, x.sentMethod)
@@ -81,7 +81,8 @@ func (x *Exchange) receiveHead() bool {
 	return true
 }
 
-// passInterim passes a response on that another will follow, 100 Continue for instance.
+// passInterim forwards an interim response such as 100 Continue, which another response
+// follows.
 func (x *Exchange) passInterim() {
 	if x.interims++; x.interims > maxInterims {
 		x.place.Report(errInterims)
@@ -104,17 +105,17 @@ const maxInterims = 100
 
 var errInterims = fmt.Errorf("more than %d interim answers", maxInterims)
 
-// passHead passes the response's head on, after the filters.
+// passHead sends the response's head to the client, after the filters.
 func (x *Exchange) passHead() {
 	x.frameResponse(x.responseLength())
 	if x.requestState < requestComplete {
-		x.keepAlive = false // what is left of the request may never come
+		x.keepAlive = false // the rest of the request may never arrive
 	}
 	x.responseState = responseContent
 	x.writeHead()
 }
 
-// writeHead puts the response's head behind what is sent to the client.
+// writeHead appends the response's head to the bytes for the client.
 func (x *Exchange) writeHead() {
 	h, p := x.h, &x.response
 	x.status = p.Status()
@@ -137,7 +138,7 @@ func (x *Exchange) writeHead() {
 	h.out = append(h.out, "\r\n"...)
 }
 
-// receiveBody takes more of the response's body.
+// receiveBody parses more of the response's body.
 func (x *Exchange) receiveBody() bool {
 	h, s := x.h, x.server
 	if x.down.held || h.sending {
@@ -174,8 +175,8 @@ func (x *Exchange) receiveBody() bool {
 	return len(h.out) <= maxOut
 }
 
-// passDown sends content of the response's body to the client. A large one that ends
-// what was received is sent from where it is, with its buffer.
+// passDown sends content of the response's body to the client. A large part at the end of the
+// receive buffer is sent from there, and the buffer given away with it.
 func (x *Exchange) passDown(content []byte) {
 	const large = 8 << 10
 	h := x.h
@@ -193,7 +194,7 @@ func (x *Exchange) passDown(content []byte) {
 	}
 }
 
-// owns reports whether content ends the buffer that the server has filled.
+// owns reports whether content is the end of the buffer that was received from the server.
 func (x *Exchange) owns(content []byte) bool {
 	b := x.server.buffer
 	if b == nil {
@@ -203,7 +204,7 @@ func (x *Exchange) owns(content []byte) bool {
 	return &all[len(all)-1] == &content[len(content)-1]
 }
 
-// endResponse is for a response of which all has been taken.
+// endResponse continues when all of the response has been forwarded.
 func (x *Exchange) endResponse() {
 	h := x.h
 	x.responseState = responseComplete

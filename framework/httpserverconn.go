@@ -12,35 +12,33 @@ import (
 	"fwx/framework/wire/http1"
 )
 
-// serverConn is a connection to a server. It belongs to a worker and serves one
-// exchange at a time. Between two it is idle, and goes on receiving, so that its end is
-// noticed.
+// serverConn is a connection to a server. It belongs to a worker and serves one exchange at a
+// time. Between exchanges it is idle, with a receive pending so that a close is noticed.
 type serverConn struct {
 	w          *httpPool
 	key        serverKey
 	stream     stream
 	recv, send *completion.Overlapped
-	x          *Exchange         // nil: it is idle or closed
-	connecting bool              // the TLS handshake included
-	handshake  *tlsstream.Stream // does it; nil: nothing does
+	x          *Exchange         // the exchange that uses it; nil: it is idle or closed
+	connecting bool              // it is being connected, TLS handshake included
+	handshake  *tlsstream.Stream // the stream whose TLS handshake is in progress; nil: none is
 	reused     bool              // it has served an exchange before
-	parking    bool              // it becomes idle when the send in flight has ended
+	parking    bool              // it becomes idle once the send in flight has completed
 	closed     bool
-	requests   int           // that it was used for
+	requests   int           // number of requests it has served
 	stay       time.Duration // how long it may be idle
-	until      time.Duration // when it has been
+	until      time.Duration // when it has been idle for too long
 
-	buffer *completion.Buffer // received
-	rest   []byte             // and not taken yet
+	buffer *completion.Buffer // the buffer received last
+	rest   []byte             // the part of buffer not yet parsed
 
-	out      []byte // for the server
-	inFlight []byte // and on its way
+	out      []byte // bytes not yet sent to the server
+	inFlight []byte // bytes being sent to the server
 	sending  bool
-	chunkOf  *clientConn // whose chunk is being sent; nil: out is
+	chunkOf  *clientConn // the client connection whose chunk is being sent; nil: inFlight is
 }
 
-// serverKey is what connections to servers have in common that may be used for each
-// other.
+// serverKey identifies connections to servers that may be used in place of each other.
 type serverKey struct {
 	upstream *upstream
 	address  completion.Address
@@ -50,7 +48,7 @@ func newHTTPPool(fw *Firewall, worker *completion.Worker) *httpPool {
 	w := &httpPool{fw: fw, worker: worker, idle: make(map[serverKey]*idleServers)}
 	w.sweeper = worker.NewTimer(w.sweep)
 	var seed [8]byte
-	_, _ = rand.Read(seed[:]) // it never fails
+	_, _ = rand.Read(seed[:]) // Read never returns an error
 	w.lastID = binary.BigEndian.Uint64(seed[:])
 	return w
 }
@@ -71,15 +69,16 @@ func (w *httpPool) dial(x *Exchange, key serverKey) error {
 	return err
 }
 
-// serverConnected, serverReceived and serverSent are the connection as the notification
-// of its operations.
+// serverConnected, serverReceived and serverSent are a serverConn as the notification of its
+// operations.
 type (
 	serverConnected serverConn
 	serverReceived  serverConn
 	serverSent      serverConn
 )
 
-// CompleteAsyncIO begins to use the connection.
+// CompleteAsyncIO starts the TLS handshake with the connected server, or starts to use the
+// connection.
 func (n *serverConnected) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overlapped, _ any) {
 	s := (*serverConn)(n)
 	socket, _ := o.TakeValue().(*completion.Socket)
@@ -100,7 +99,7 @@ func (n *serverConnected) CompleteAsyncIO(_ bool, _ int, err error, o *completio
 	}
 }
 
-// secured is told the end of the TLS handshake.
+// secured is called when the TLS handshake has ended.
 func (s *serverConn) secured(err error) {
 	stream := s.handshake
 	s.handshake = nil
@@ -116,7 +115,7 @@ func (s *serverConn) secured(err error) {
 	s.connected(stream, err)
 }
 
-// connected goes on with the server that has been connected, or without it.
+// connected continues with the server that has been connected, or without it.
 func (s *serverConn) connected(side stream, err error) {
 	s.connecting = false
 	if s.closed {
@@ -137,7 +136,7 @@ func (s *serverConn) connected(side stream, err error) {
 	x.connected()
 }
 
-// receive receives the next part of an answer.
+// receive receives the next part of a response.
 func (s *serverConn) receive() error {
 	if s.recv.InFlight() || s.buffer != nil {
 		return nil
@@ -145,7 +144,7 @@ func (s *serverConn) receive() error {
 	return s.stream.Recv(s.recv)
 }
 
-// CompleteAsyncIO takes what the server has sent to the exchange.
+// CompleteAsyncIO hands what the server has sent to the exchange.
 func (r *serverReceived) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.Overlapped, _ any) {
 	s := (*serverConn)(r)
 	b := o.TakeBuffer()
@@ -155,7 +154,7 @@ func (r *serverReceived) CompleteAsyncIO(_ bool, bytes int, err error, o *comple
 		if b != nil {
 			b.Release()
 		}
-	case x == nil: // it has ended, or says something that nobody has asked for
+	case x == nil: // it was closed, or sent data without a request
 		if b != nil {
 			b.Release()
 			s.w.fw.logger.Warn("a server has sent more than its answer", "upstream", s.key.upstream.config.Name, "server", s.key.address.String(), "bytes", bytes)
@@ -176,7 +175,7 @@ func (r *serverReceived) CompleteAsyncIO(_ bool, bytes int, err error, o *comple
 	}
 }
 
-// releaseBuffer gives the buffer back.
+// releaseBuffer releases the receive buffer.
 func (s *serverConn) releaseBuffer() {
 	if s.buffer != nil {
 		s.buffer.Release()
@@ -184,15 +183,15 @@ func (s *serverConn) releaseBuffer() {
 	s.buffer, s.rest = nil, nil
 }
 
-// ensureOut makes out usable.
+// ensureOut allocates out if there is no buffer.
 func (s *serverConn) ensureOut() {
 	if s.out == nil {
 		s.out = s.w.buffer()
 	}
 }
 
-// write puts a part of a body behind what is to be sent to the server. A large one is
-// sent from where it is, and the client's chunk is in use until it has been.
+// write appends a part of a body to the bytes for the server. A large part is sent directly
+// from the client's chunk, which is in use until the send has completed.
 func (s *serverConn) write(content []byte, chunked bool) {
 	const large = 8 << 10
 	s.ensureOut()
@@ -207,7 +206,7 @@ func (s *serverConn) write(content []byte, chunked bool) {
 	}
 }
 
-// flush sends what has been gathered for the server, unless something is on its way.
+// flush sends what has been gathered for the server, unless a send is in progress.
 func (s *serverConn) flush() {
 	if !s.sending && !s.connecting && !s.closed && len(s.out) > 0 {
 		s.inFlight, s.out = s.out, nil
@@ -226,7 +225,7 @@ func (s *serverConn) transmit(data []byte) {
 	}
 }
 
-// CompleteAsyncIO goes on with the request.
+// CompleteAsyncIO continues with the request after a send.
 func (n *serverSent) CompleteAsyncIO(_ bool, _ int, err error, _ *completion.Overlapped, _ any) {
 	s := (*serverConn)(n)
 	defer s.x.recoverPanic()
@@ -254,21 +253,22 @@ func (n *serverSent) CompleteAsyncIO(_ bool, _ int, err error, _ *completion.Ove
 	}
 }
 
-// release ends the exchange's use of the connection, which goes on for others if it can.
+// release ends the exchange's use of the connection, and keeps the connection for others if
+// that is possible.
 func (s *serverConn) release(reusable bool) {
 	s.x.server, s.x = nil, nil
 	s.requests++
 	switch {
 	case !reusable || s.closed || len(s.rest) > 0 || len(s.out) > 0:
 		s.close()
-	case s.sending: // the answer was faster than the completion
+	case s.sending: // the response arrived before the completion of the send
 		s.parking = true
 	default:
 		s.w.park(s)
 	}
 }
 
-// close ends the connection.
+// close closes the connection.
 func (s *serverConn) close() {
 	if s.closed {
 		return

@@ -10,15 +10,16 @@ import (
 	"fwx/framework/strict"
 )
 
-// SpoolConfig is where bodies of requests wait that are too long for memory, see
+// SpoolConfig says where the bodies of requests are stored that are too long for memory, see
 // OverflowSpool.
 type SpoolConfig struct {
-	// Dir is the directory of their files, which is made if it is missing; empty means the
-	// system's for temporary files.
+	// Dir is the directory of the files, which is created if it is missing; empty means the
+	// system's directory for temporary files.
 	Dir string `toml:"dir"`
-	// MaxBody bounds a body: beyond, 413. 0 means 1 GiB.
+	// MaxBody bounds the size of one body; a longer one is answered with 413. 0 means 1 GiB.
 	MaxBody strict.Size `toml:"max_body"`
-	// MaxTotal bounds all of them together: beyond, 503. 0 means 10 GiB.
+	// MaxTotal bounds the size of all bodies together; beyond it requests are answered with
+	// 503. 0 means 10 GiB.
 	MaxTotal strict.Size `toml:"max_total"`
 
 	Table strict.Table `toml:"."`
@@ -37,7 +38,7 @@ func (c *SpoolConfig) check(p part) {
 	}
 }
 
-// checkSpool reports a spool that cannot be made because something else has its name.
+// checkSpool reports a spool whose directory is something else.
 func (c *Config) checkSpool(p part, l *ListenerConfig) {
 	if l.HTTP == nil || l.HTTP.Spool.Dir == "" {
 		return
@@ -66,35 +67,35 @@ func (l *listener) makeSpool() error {
 // SpooledBodyFilter is a RequestBodyFilter that asks for bodies by WholeBody with
 // OverflowSpool.
 type SpooledBodyFilter interface {
-	// SpooledBody is given a body that was longer than the limit, instead of RequestBody,
-	// and once. To replace it is to send something else instead, to drop it to send none.
+	// SpooledBody is called once, instead of RequestBody, with a body that was longer than
+	// the limit. Replace sends something else instead, Drop sends no body.
 	SpooledBody(x *Exchange, body *Spool) Verdict
 }
 
-// Spool is the body of a request on the disk. Its file has no name any more, so that it
-// goes with the gateway, however that ends. It is written and read by the port: a slow
-// disk slows down the client, and nothing piles up.
+// Spool is the body of a request on disk. Its file is unlinked once it is open, so it vanishes
+// with the gateway no matter how that ends. It is written and read by the completion port: a
+// slow disk slows down the client, and nothing piles up.
 type Spool struct {
-	x      *Exchange // nil: it is given up
+	x      *Exchange // nil: the spool has been given up
 	l      *listener
 	path   string
 	state  spoolState
-	handle *completion.Handle // nil: it is being opened
+	handle *completion.Handle // nil: the file is being opened
 	o      *completion.Overlapped
 	size   int64
-	done   int64 // how much of it has been written, or released
+	done   int64 // how many bytes have been written, or read back
 
-	gathered []byte // to be written
-	inFlight []byte // and on its way; or what was read
-	ended    bool   // nothing more is to be written
+	gathered []byte // bytes not yet written
+	inFlight []byte // bytes being written, or the piece being read
+	ended    bool   // the body is complete
 }
 
 type spoolState uint8
 
 const (
-	spoolTaking    spoolState = iota // what the client sends
-	spoolShown                       // to the filters
-	spoolReleasing                   // to the server
+	spoolTaking    spoolState = iota // the client is sending the body
+	spoolShown                       // the body is being shown to the filters
+	spoolReleasing                   // the body is being sent to the server
 )
 
 // spoolOpened and spoolMoved are the spool as the notification of its operations.
@@ -106,8 +107,8 @@ type (
 // Size returns the length of the body in bytes.
 func (s *Spool) Size() int64 { return s.size }
 
-// ReadFile starts to read a part of the body, as Handle.ReadFile does, for the filter that
-// has been given it and has not given its verdict. Afterwards it is ErrTerminating.
+// ReadFile starts to read a part of the body, like Handle.ReadFile, for the filter that has
+// been given the body and has not given its verdict. Afterwards it returns ErrTerminating.
 func (s *Spool) ReadFile(ov *completion.OVERLAPPED, buf []byte) error {
 	if s.x == nil || s.state != spoolShown {
 		return ErrTerminating
@@ -115,13 +116,14 @@ func (s *Spool) ReadFile(ov *completion.OVERLAPPED, buf []byte) error {
 	return s.handle.ReadFile(ov, buf)
 }
 
-// beginSpool puts a body on the disk of which a part has been gathered, and more has come.
+// beginSpool starts to write a body to disk of which a part has been gathered, and more has
+// arrived.
 func (x *Exchange) beginSpool(gathered, more []byte) {
 	h := x.h
 	s := &Spool{x: x, l: h.c.listener, o: h.w.worker.CreateOverlapped(), gathered: gathered}
 	s.path = filepath.Join(s.l.spoolDir, "fwx-"+x.ID()+".spool")
 	x.spool = s
-	if !x.claim(2 * pieceSize) { // one that is gathered, and one on its way
+	if !x.claim(2 * pieceSize) { // one is gathered while the other is written
 		x.fail(503, ByLimit, errMemory.Error())
 		return
 	}
@@ -141,7 +143,8 @@ func (x *Exchange) beginSpool(gathered, more []byte) {
 
 func (s *Spool) failed(err error) { s.x.fail(503, ByGateway, fmt.Sprintf("the spool: %v", err)) }
 
-// reserve counts more of the body; false if it is too much, which has been answered.
+// reserve counts n more bytes of the body. It returns false if that is too much, after
+// answering the request.
 func (s *Spool) reserve(n int) bool {
 	s.size += int64(n)
 	total := s.l.spooled.Add(int64(n))
@@ -157,7 +160,7 @@ func (s *Spool) reserve(n int) bool {
 	return true
 }
 
-// CompleteAsyncIO takes the file's name away, and begins to write.
+// CompleteAsyncIO unlinks the file and begins to write.
 func (n *spoolOpened) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overlapped, _ any) {
 	s := (*Spool)(n)
 	s.handle, _ = o.TakeValue().(*completion.Handle)
@@ -182,7 +185,7 @@ func (n *spoolOpened) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Ov
 	h.proceed()
 }
 
-// unlink takes the file's name away.
+// unlink removes the file's name.
 func (s *Spool) unlink(w *completion.Worker) {
 	left := func(err error) {
 		if err != nil {
@@ -197,7 +200,7 @@ func (s *Spool) unlink(w *completion.Worker) {
 	left(err)
 }
 
-// take takes more of the body.
+// take adds a part of the body.
 func (s *Spool) take(content []byte) {
 	if s.reserve(len(content)) {
 		s.gathered = append(s.gathered, content...)
@@ -205,20 +208,20 @@ func (s *Spool) take(content []byte) {
 	}
 }
 
-// busy reports whether nothing more can be taken now.
+// busy reports whether the spool cannot take more now.
 func (s *Spool) busy() bool {
 	return s.state != spoolTaking || s.ended || len(s.gathered) >= pieceSize && s.o.InFlight()
 }
 
-// end is for a body of which all has been taken.
+// end notes that the whole body has arrived.
 func (s *Spool) end() {
 	s.ended = true
 	s.x.h.await(waitDisk)
 	s.write()
 }
 
-// write writes what has been gathered, if it is worth it, and shows the body when all of
-// it has been written.
+// write writes what has been gathered, if it is enough for a piece, and shows the body to the
+// filters when all of it has been written.
 func (s *Spool) write() {
 	if s.handle == nil || s.o.InFlight() {
 		return
@@ -234,7 +237,7 @@ func (s *Spool) write() {
 	s.move(s.handle.WriteFile, s.inFlight)
 }
 
-// move begins to write or read a piece, at the place that has been reached.
+// move begins to write or read a piece at the current offset.
 func (s *Spool) move(begin func(*completion.OVERLAPPED, []byte) error, piece []byte) {
 	ov, err := s.o.GetOverlapped()
 	if err == nil {
@@ -246,7 +249,7 @@ func (s *Spool) move(begin func(*completion.OVERLAPPED, []byte) error, piece []b
 	}
 }
 
-// CompleteAsyncIO goes on behind a piece that has been written, or read.
+// CompleteAsyncIO continues after a piece has been written or read.
 func (n *spoolMoved) CompleteAsyncIO(_ bool, bytes int, err error, _ *completion.Overlapped, _ any) {
 	s := (*Spool)(n)
 	x := s.x
@@ -269,7 +272,7 @@ func (n *spoolMoved) CompleteAsyncIO(_ bool, bytes int, err error, _ *completion
 	h.proceed()
 }
 
-// writeOn goes on behind a piece that has been written.
+// writeOn continues after a piece has been written.
 func (s *Spool) writeOn() {
 	if cap(s.inFlight) > 4*pieceSize {
 		s.inFlight = nil
@@ -286,7 +289,7 @@ func (s *Spool) show() {
 	s.x.startPass(&s.x.up, filterPass{stage: askSpooled})
 }
 
-// askSpooled asks a filter that has asked for it.
+// askSpooled shows the body to a filter, if it has asked for it.
 func (x *Exchange) askSpooled(l *httpLink) Verdict {
 	a := x.upGathered.requestOf(l)
 	if a == nil || !a.spool {
@@ -300,15 +303,15 @@ func (x *Exchange) askSpooled(l *httpLink) Verdict {
 	return f.SpooledBody(x, x.spool)
 }
 
-// passSpooled sends the request on its way, after the filters have seen the body.
+// passSpooled forwards the request, after the filters have seen the body.
 func (x *Exchange) passSpooled() {
 	x.upGathered.pass()
 	x.requestState = requestHeld
 	x.forward()
 }
 
-// replaceSpooled goes on with something else instead of the body. Filters that have been
-// asked are not asked again.
+// replaceSpooled sends something else instead of the body. Filters that have been asked are
+// not asked again.
 func (x *Exchange) replaceSpooled(data []byte) {
 	x.endSpool()
 	x.startPass(&x.up, filterPass{stage: askRequestBody, chunk: data, end: true})
@@ -320,7 +323,7 @@ func (s *Spool) release() {
 	s.proceed()
 }
 
-// proceed reads on when the server has taken what was read.
+// proceed reads the next piece once the server has been sent the previous one.
 func (s *Spool) proceed() {
 	x := s.x
 	if s.state != spoolReleasing || s.o.InFlight() || x.up.held || x.peerClosed || x.server == nil {
@@ -341,7 +344,7 @@ func (s *Spool) proceed() {
 	s.move(s.handle.ReadFile, s.inFlight[:min(pieceSize, s.size-s.done)])
 }
 
-// send sends what was read to the server, through the filters that have not seen it.
+// send sends a piece to the server, through the filters that have not seen the body.
 func (s *Spool) send(piece []byte) {
 	s.x.startPass(&s.x.up, filterPass{stage: askRequestBody, chunk: piece})
 	if s.x != nil {
@@ -349,7 +352,7 @@ func (s *Spool) send(piece []byte) {
 	}
 }
 
-// endSpool gives the exchange's spool up, if it has one.
+// endSpool gives up the exchange's spool, if it has one.
 func (x *Exchange) endSpool() {
 	s := x.spool
 	if s == nil {

@@ -1,9 +1,9 @@
 package framework
 
-// A connection that was upgraded is a tunnel: what comes from one side goes to the
-// other as it is, but for a WebSocket whose messages a filter sees.
+// An upgraded connection is a tunnel: what one side sends is forwarded to the other unchanged,
+// except for a WebSocket whose messages a filter sees.
 
-// upgrade begins the tunnel after a 101; false if it cannot be.
+// upgrade starts the tunnel after a 101. It returns false if it cannot be started.
 func (x *Exchange) upgrade() bool {
 	h := x.h
 	protocol, err := x.agreed()
@@ -31,7 +31,7 @@ func (x *Exchange) upgrade() bool {
 	return true
 }
 
-// takeTunnel takes what the client has sent.
+// takeTunnel forwards what the client has sent.
 func (x *Exchange) takeTunnel() bool {
 	h := x.h
 	if x.websocket != nil {
@@ -47,7 +47,7 @@ func (x *Exchange) takeTunnel() bool {
 	return false
 }
 
-// receiveTunnel takes what the server has sent.
+// receiveTunnel forwards what the server has sent.
 func (x *Exchange) receiveTunnel() bool {
 	if x.websocket != nil {
 		return x.takeMessage(Downstream, &x.server.rest)
@@ -61,14 +61,14 @@ func (x *Exchange) receiveTunnel() bool {
 	return false
 }
 
-// endTunnel passes the end of the client's stream on.
+// endTunnel forwards the end of the client's stream.
 func (x *Exchange) endTunnel() {
 	if s := x.server; s != nil && !s.sending && s.stream.CloseSend() != nil {
 		x.endOfServer()
 	}
 }
 
-// endOfServer passes the end of the server's stream on.
+// endOfServer forwards the end of the server's stream.
 func (x *Exchange) endOfServer() {
 	x.h.closing = true
 	x.finish()

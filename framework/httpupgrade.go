@@ -10,9 +10,9 @@ import (
 	"fwx/framework/wire/websocket"
 )
 
-// What an upgraded connection carries is not looked at any more, or only as a WebSocket. So
-// only what HTTPConfig.Upgrades lists goes on. A request that asks for something else goes
-// on as one that does not ask (RFC 9110, 7.8).
+// The data of an upgraded connection is not inspected, except for WebSockets. So only the
+// protocols in HTTPConfig.Upgrades are forwarded. A request for another protocol is forwarded
+// without its Upgrade field (RFC 9110, 7.8).
 
 const protocolWebSocket = "websocket"
 
@@ -21,7 +21,8 @@ var (
 	errNotAgreed = errors.New("it accepts the WebSocket with a wrong Sec-WebSocket-Accept, or without")
 )
 
-// checkUpgrades reports what is wrong with the protocols that go on.
+// checkUpgrades reports mistakes in the list of protocols to which connections may be
+// upgraded.
 func (h *HTTPConfig) checkUpgrades(p part) {
 	if h.Upgrades == nil {
 		h.Upgrades = []string{protocolWebSocket}
@@ -39,8 +40,8 @@ func (h *HTTPConfig) checkUpgrades(p part) {
 	}
 }
 
-// allowed returns those of the protocols that an Upgrade names which may be passed on, as
-// they were written.
+// allowed returns those protocols of an Upgrade field that may be forwarded, as they were
+// spelled.
 func (h *HTTPConfig) allowed(list []byte) string {
 	var kept []string
 	for protocol := range bytes.SplitSeq(list, []byte(",")) {
@@ -52,8 +53,8 @@ func (h *HTTPConfig) allowed(list []byte) string {
 	return strings.Join(kept, ", ")
 }
 
-// narrowUpgrade leaves no protocol in the request but those that may be passed on. For a
-// WebSocket there must be the key by which the server's answer can be checked.
+// narrowUpgrade removes all protocols from the request that may not be forwarded. A request
+// for a WebSocket must have the key by which the server's response can be checked.
 func (x *Exchange) narrowUpgrade() {
 	r := &x.request
 	if r.Upgrade() == nil {
@@ -66,7 +67,7 @@ func (x *Exchange) narrowUpgrade() {
 	r.SetUpgrade(protocols)
 }
 
-// lists reports whether a list has a name in it.
+// lists reports whether a comma-separated list contains a name.
 func lists(list, name string) bool {
 	for member := range strings.SplitSeq(list, ",") {
 		if strings.EqualFold(strings.TrimSpace(member), name) {
@@ -76,8 +77,8 @@ func lists(list, name string) bool {
 	return false
 }
 
-// agreed returns the protocol to which the server has switched, in lower case, if it was
-// asked to.
+// agreed returns the protocol to which the server has switched, in lower case, if it was asked
+// to.
 func (x *Exchange) agreed() (string, error) {
 	protocol := strings.ToLower(string(x.response.Upgrade()))
 	asked := x.request.Upgrade()
