@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"fwx/framework/completion/completiontest"
+	"fwx/framework/fwxtest"
 	"fwx/framework/wire/http1"
 )
 
@@ -383,9 +384,10 @@ func TestHTTPGatewayPanics(t *testing.T) {
 // Thousands of clients that send a byte a second are cut off, and another is answered
 // meanwhile. TestHTTPBystander sees that it is while all of them are under way.
 func TestHTTPSlowClients(t *testing.T) {
-	clients, limit := 5000, 6*time.Second
-	if testing.Short() || defaultConnectionLimit() <= int64(clients) {
-		clients, limit = 300, 2*time.Second
+	const many = 5000
+	clients, limit := 300, 2*time.Second
+	if fwxtest.Long() && defaultConnectionLimit() > many {
+		clients, limit = many, 6*time.Second
 	}
 	g := startHTTP(t, httpServerOf(t, mirror), func(c *Config) {
 		c.Listeners[0].HTTP.HeaderTimeout, c.Listeners[0].HTTP.BodyTimeout = limit, limit

@@ -16,6 +16,7 @@ import (
 
 	"fwx/framework/completion"
 	"fwx/framework/completion/completiontest"
+	"fwx/framework/fwxtest"
 )
 
 // testSpool is testHTTPBodies that looks at spooled bodies, too.
@@ -322,9 +323,9 @@ func countBlocks(w http.ResponseWriter, r *http.Request) {
 // it was sent: through a filter that writes each chunk to a file before it lets it go, and
 // spooled.
 func TestHTTPLargeUpload(t *testing.T) {
-	blocks := 2 << 10
-	if testing.Short() {
-		blocks = 64
+	blocks := 64
+	if fwxtest.Long() {
+		blocks = 2 << 10
 	}
 	for _, test := range []struct {
 		name   string

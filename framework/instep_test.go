@@ -11,14 +11,15 @@ import (
 	"fwx/framework"
 	"fwx/framework/completion"
 	"fwx/framework/completion/fake"
+	"fwx/framework/fwxtest"
 	"fwx/framework/fwxtest/instep"
 )
 
 // Whatever filters do, and whenever, client and server agree on where each message ends.
 func TestHTTPMessagesStayInStep(t *testing.T) {
-	runs := 500
-	if testing.Short() {
-		runs = 200
+	runs := 200
+	if fwxtest.Long() {
+		runs = 500
 	}
 	instep.Run(t, runs, nil, func(t *testing.T, r *rand.Rand, m *fake.Machine, rec *instep.Record, bodies bool) (list []framework.FilterConfig) {
 		t.Helper()

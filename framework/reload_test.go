@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"fwx/framework/fwxtest"
 )
 
 // marking returns a filter that puts a mark before each chunk to the server, and
@@ -476,9 +478,9 @@ func lastInit(d *diary) (last string) {
 // TestReloadUnderTraffic reloads again and again while clients come and go, and sees
 // that no connection is refused or lost, and that nothing is left of what was replaced.
 func TestReloadUnderTraffic(t *testing.T) {
-	reloads := 300
-	if testing.Short() {
-		reloads = 50
+	reloads := 50
+	if fwxtest.Long() {
+		reloads = 300
 	}
 	for _, backend := range backends {
 		t.Run(backend, func(t *testing.T) {

@@ -161,7 +161,7 @@ func TestHostile(t *testing.T) {
 // handler may hold its worker.
 func TestHostileNeighbours(t *testing.T) {
 	rows := append(slices.Clone(lasting), hostile...)
-	if fwxtest.RaceEnabled || testing.Short() {
+	if fwxtest.RaceEnabled || !fwxtest.Long() {
 		rows = sample(rows)
 	}
 	var source strings.Builder

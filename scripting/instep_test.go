@@ -7,6 +7,7 @@ import (
 
 	"fwx/framework"
 	"fwx/framework/completion/fake"
+	"fwx/framework/fwxtest"
 	"fwx/framework/fwxtest/instep"
 )
 
@@ -79,9 +80,9 @@ const carelessScript = `
 
 // Whatever scripts do, and whenever, client and server agree on where each message ends.
 func TestHTTPMessagesStayInStep(t *testing.T) {
-	runs := 300
-	if testing.Short() {
-		runs = 100
+	runs := 100
+	if fwxtest.Long() {
+		runs = 300
 	}
 	instep.Run(t, runs, nil, func(t *testing.T, r *rand.Rand, m *fake.Machine, rec *instep.Record, bodies bool) (list []framework.FilterConfig) {
 		t.Helper()

@@ -198,9 +198,6 @@ func TestManySockets(t *testing.T) {
 
 // TestSocketFlood opens more sockets than a script may have.
 func TestSocketFlood(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it opens thousands of sockets")
-	}
 	address := serve(t, "tcp", "127.0.0.1:0", func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	b := newBench(t, anyBackend, toLoopback)
 	onWorker(b, func() { b.state.sockets = maxSockets - 100 }) // as if there were so many

@@ -76,9 +76,9 @@ const handleScript = `local log
 // The name is followed, at once when SIGHUP asks for it; no record is lost or torn.
 func TestRotation(t *testing.T) {
 	const clients = 4
-	records, turns := 200, 8
-	if testing.Short() {
-		records, turns = 50, 2
+	records, turns := 50, 2
+	if fwxtest.Long() {
+		records, turns = 200, 8
 	}
 	for name, script := range map[string]string{"append": logScript, "handle": handleScript} {
 		for _, backend := range backends {

@@ -267,9 +267,9 @@ func TestReloadAppends(t *testing.T) {
 // is refused or lost and that, without traffic, memory, goroutines and descriptors are
 // then what they were.
 func TestManyReloads(t *testing.T) {
-	reloads := 1000
-	if testing.Short() || fwxtest.RaceEnabled {
-		reloads = 60
+	reloads := 60
+	if fwxtest.Long() {
+		reloads = 1000
 	}
 	const script = `local fwx = require "fwx"
 		local lib, f, kept, echo = require "lib", nil, {}, nil

@@ -71,9 +71,9 @@ func (d dialogue) run(t *testing.T) {
 					first[i] = strings.Index(d.turns[i], "\r\n\r\n") + 3
 				}
 			}
-			step := 1
-			if testing.Short() {
-				step = 7
+			step := 7
+			if fwxtest.Long() {
+				step = 1
 			}
 			for i := first[0] + 1; i < client; i += step {
 				s.play(fmt.Sprintf("the client's is cut behind %d", i), pieces{i, client}, whole)

@@ -145,9 +145,9 @@ var bulkFilters = map[string]string{
 // TestBulk sends much through a filter in both directions and looks at every
 // byte of it and at the memory that it takes.
 func TestBulk(t *testing.T) {
-	down, up := int64(1<<30), int64(256<<20)
-	if testing.Short() || fwxtest.RaceEnabled {
-		down, up = 64<<20, 16<<20
+	down, up := int64(64<<20), int64(16<<20)
+	if fwxtest.Long() {
+		down, up = 1<<30, 256<<20
 	}
 	want := sum(t, io.LimitReader(demo.Bytes(), down))
 	wantUp := sum(t, io.LimitReader(demo.Bytes(), up))
@@ -214,9 +214,9 @@ dir = "var/spool"
 // TestManyConnections opens and closes connections at random points, half of
 // them killed in the middle of a transfer, with audit and spool on.
 func TestManyConnections(t *testing.T) {
-	total := 10_000
-	if testing.Short() || fwxtest.RaceEnabled {
-		total = 1000
+	total := 1000
+	if fwxtest.Long() {
+		total = 10_000
 	}
 	for _, backend := range backends {
 		t.Run(backend, func(t *testing.T) {

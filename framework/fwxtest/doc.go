@@ -16,4 +16,8 @@
 // A test against a real client or server asks for it with [Require]: it is skipped
 // where the program is missing, and fails there if FWX_REQUIRE=1 is set, so that a run
 // that is meant to be complete cannot pass by skipping.
+//
+// # Long tests
+//
+// A test that is long by nature asks [Long] how much it is to do.
 package fwxtest
