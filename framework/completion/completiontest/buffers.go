@@ -46,6 +46,18 @@ func (r *rig) holder() *holder {
 	return h
 }
 
+// held has a receive that keeps the buffer of one byte of data, and returns the socket that
+// the data came from and that which it went to.
+func (r *rig) held() (h *holder, from, to *completion.Socket) {
+	r.Helper()
+	from, to = r.pair()
+	h = r.holder()
+	h.begin(to.Recv)
+	r.op().begin(sending(from, []byte("x"))).ok()
+	receive(r, h.got)
+	return h, from, to
+}
+
 // buffersExhausted has ten sockets with data and one buffer.
 func buffersExhausted(r *rig) {
 	const sockets = 10
@@ -126,11 +138,7 @@ func buffersShort(r *rig) {
 			}
 		})
 	})
-	holdA, holdB := r.pair()
-	h := r.holder()
-	h.begin(holdB.Recv)
-	r.op().begin(sending(holdA, []byte("x"))).ok()
-	receive(r, h.got)
+	h, _, _ := r.held()
 	a, b := r.pair()
 	recv := r.op().begin(b.Recv)
 	r.op().begin(sending(a, []byte("y"))).ok()
@@ -152,12 +160,7 @@ func buffersShort(r *rig) {
 // waitEndsWithout has receives wait for the only buffer, and the first of them
 // end without using it.
 func waitEndsWithout(r *rig) {
-	holdA, holdB := r.pair()
-	h := r.holder()
-	h.begin(holdB.Recv)
-	r.op().begin(sending(holdA, []byte("x"))).ok()
-	receive(r, h.got)
-
+	h, _, _ := r.held()
 	first, firstPeer := r.peer()
 	recvFirst := r.op().begin(first.Recv)
 	r.must(firstPeer.CloseWrite())
@@ -175,11 +178,7 @@ func waitEndsWithout(r *rig) {
 }
 
 func cancelStarved(r *rig) {
-	holdA, holdB := r.pair()
-	h := r.holder()
-	h.begin(holdB.Recv)
-	r.op().begin(sending(holdA, []byte("x"))).ok()
-	receive(r, h.got)
+	h, holdA, holdB := r.held()
 	a, b := r.pair()
 	for _, end := range []func(*op) error{(*op).cancel, func(*op) error { r.close(b); return nil }} {
 		recv := r.op().begin(b.Recv)
@@ -223,11 +222,7 @@ func manyReceives(r *rig) {
 }
 
 func releasedTwice(r *rig) {
-	a, b := r.pair()
-	h := r.holder()
-	h.begin(b.Recv)
-	r.op().begin(sending(a, []byte("x"))).ok()
-	receive(r, h.got)
+	h, _, _ := r.held()
 	r.on(func() {
 		h.buffer.Release()
 		defer func() {
@@ -302,16 +297,12 @@ type pump struct {
 
 const pumpSize = 300_000
 
-func pattern(i int) byte { return byte(i * 31 >> 4) }
-
 func (p *pump) sendNext() {
 	piece := make([]byte, min(1+p.random.IntN(20_000), pumpSize-p.sent))
 	if len(piece) == 0 {
 		return
 	}
-	for i := range piece {
-		piece[i] = pattern(p.sent + i)
-	}
+	fillPattern(piece, p.sent)
 	p.sent += len(piece)
 	if err := p.send.start(sending(p.out, piece)); err != nil {
 		p.done <- err
@@ -330,13 +321,11 @@ func (p *pump) received(res result) {
 		return
 	}
 	b := p.recv.o.TakeBuffer()
-	for _, c := range b.Bytes() {
-		if c != pattern(p.got) {
-			p.done <- fmt.Errorf("byte %d is %#x, want %#x", p.got, c, pattern(p.got))
-			return
-		}
-		p.got++
+	if i := wrongByte(b.Bytes(), p.got); i >= 0 {
+		p.done <- fmt.Errorf("byte %d is %#x", p.got+i, b.Bytes()[i])
+		return
 	}
+	p.got += len(b.Bytes())
 	next := p.recvNext
 	if p.got == pumpSize {
 		next = func() { p.done <- nil }

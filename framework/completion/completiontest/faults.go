@@ -127,9 +127,7 @@ func shortRead(r *rig) {
 func writesOn(r *rig) {
 	r = r.scripted(&script{start: func(seam.Op) seam.Fate { return seam.Fate{Piece: 7} }})
 	data := make([]byte, 2000)
-	for i := range data {
-		data[i] = pattern(i * 16)
-	}
+	fillPattern(data, 0)
 	h := r.file(r.content(nil), os.O_RDWR)
 	if res := r.op().begin(writing(h, 10, data)).ok(); res.n != len(data) {
 		r.Errorf("wrote %d bytes", res.n)

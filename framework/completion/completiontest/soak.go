@@ -1,6 +1,7 @@
 package completiontest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -237,21 +238,18 @@ func (p *soakOp) CompleteAsyncIO(success bool, n int, err error, o *completion.O
 	p.ended(n, err)
 }
 
-const spoilt = 0xEE
+// soakBuffer is the size of the largest buffer of the soak.
+const soakBuffer = 32 << 10
+
+// spoilt is what buffers have while no operation owns them.
+var spoilt = bytes.Repeat([]byte{0xEE}, soakBuffer)
 
 // spoil makes a buffer show who uses it when it is not his.
-func spoil(buf []byte) {
-	for i := range buf {
-		buf[i] = spoilt
-	}
-}
+func spoil(buf []byte) { copy(buf, spoilt) }
 
 func (k *soaker) untouched(buf []byte) {
-	for i, c := range buf {
-		if c != spoilt {
-			k.errorf("byte %d of a buffer was changed after its completion", i)
-			return
-		}
+	if i := difference(buf, spoilt[:len(buf)]); i >= 0 {
+		k.errorf("byte %d of a buffer was changed after its completion", i)
 	}
 }
 
@@ -352,7 +350,7 @@ type socketActor struct {
 }
 
 func newSocketActor(k *soaker) *socketActor {
-	a := &socketActor{k: k, buf: make([]byte, 32<<10)}
+	a := &socketActor{k: k, buf: make([]byte, soakBuffer)}
 	spoil(a.buf)
 	a.accept = k.op("accept", a.accepted, a.open)
 	a.connect = k.op("connect", a.connected, a.open)
@@ -427,9 +425,7 @@ func (a *socketActor) sendNext() {
 	}
 	a.k.untouched(a.buf)
 	piece := a.buf[:1+a.k.random.IntN(len(a.buf))>>a.k.random.IntN(10)]
-	for i := range piece {
-		piece[i] = pattern(a.sent + i)
-	}
+	fillPattern(piece, a.sent)
 	if !a.send.start(sending(a.out, piece)) {
 		spoil(piece)
 	}
@@ -458,11 +454,8 @@ func (a *socketActor) received(n int, err error) {
 		if len(b.Bytes()) != n {
 			a.k.errorf("a receive of %d bytes has a buffer of %d", n, len(b.Bytes()))
 		}
-		for i, c := range b.Bytes() {
-			if c != pattern(a.got+i) {
-				a.k.errorf("byte %d of a connection is %#x, want %#x", a.got+i, c, pattern(a.got+i))
-				break
-			}
+		if i := wrongByte(b.Bytes(), a.got); i >= 0 {
+			a.k.errorf("byte %d of a connection is %#x", a.got+i, b.Bytes()[i])
 		}
 		a.got += n
 		b.Release()

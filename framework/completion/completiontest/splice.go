@@ -42,9 +42,7 @@ func spliceBulk(r *rig) {
 	from, writer := r.peer()
 	to, reader := r.peer()
 	data := make([]byte, size)
-	for i := range data {
-		data[i] = pattern(i)
-	}
+	fillPattern(data, 0)
 	written := make(chan error, 1)
 	go func() {
 		_, err := writer.Write(data)
