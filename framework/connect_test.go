@@ -46,8 +46,10 @@ func TestRoundRobin(t *testing.T) {
 }
 
 func TestFailover(t *testing.T) {
+	t.Parallel()
 	for _, backend := range backends {
 		t.Run(backend, func(t *testing.T) {
+			t.Parallel()
 			for name, bad := range map[string]func(t *testing.T) string{
 				"refused":   closedPort,
 				"no answer": fullBacklog,

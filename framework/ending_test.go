@@ -132,11 +132,13 @@ func TestReset(t *testing.T) {
 // TestEarlyAnswer sees that the answer of a server arrives that ends before it
 // has read everything.
 func TestEarlyAnswer(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("not on this system: there a reset takes with it what has not been read")
 	}
 	for _, backend := range backends {
 		t.Run(backend, func(t *testing.T) {
+			t.Parallel()
 			answer := []byte("413 too large")
 			server := serve(t, func(c *net.TCPConn) {
 				_, _ = io.ReadFull(c, make([]byte, 1<<20))

@@ -427,6 +427,7 @@ func TestExpectIdle(t *testing.T) {
 // TestUnixLeftBehind sees that a unix socket that nobody answers on is replaced,
 // and nothing else is.
 func TestUnixLeftBehind(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("not on this system: unix sockets")
 	}
@@ -437,13 +438,15 @@ func TestUnixLeftBehind(t *testing.T) {
 	check(t, os.WriteFile(path("file"), []byte("text"), 0o600))
 	for _, backend := range backends {
 		t.Run(backend, func(t *testing.T) {
-			left := must((&net.ListenConfig{}).Listen(t.Context(), "unix", path("left")))(t).(*net.UnixListener)
+			t.Parallel()
+			abandoned := path("left-" + backend)
+			left := must((&net.ListenConfig{}).Listen(t.Context(), "unix", abandoned))(t).(*net.UnixListener)
 			left.SetUnlinkOnClose(false)
 			check(t, left.Close())
 			config := gatewayConfig(backend, serve(t, echo))
-			config.Listeners[0].Listen = "unix:" + path("left")
+			config.Listeners[0].Listen = "unix:" + abandoned
 			g := startGateway(t, config)
-			if got, err := exchange(dial(t, "unix", path("left")), []byte("x")); err != nil || string(got) != "x" {
+			if got, err := exchange(dial(t, "unix", abandoned), []byte("x")); err != nil || string(got) != "x" {
 				t.Errorf("got %q, %v", got, err)
 			}
 			g.stop(t)

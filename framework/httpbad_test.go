@@ -384,6 +384,7 @@ func TestHTTPGatewayPanics(t *testing.T) {
 // Thousands of clients that send a byte a second are cut off, and another is answered
 // meanwhile. TestHTTPBystander sees that it is while all of them are under way.
 func TestHTTPSlowClients(t *testing.T) {
+	t.Parallel()
 	const many = 5000
 	clients, limit := 300, 2*time.Second
 	if fwxtest.Long() && defaultConnectionLimit() > many {

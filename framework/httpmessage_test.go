@@ -323,6 +323,7 @@ func TestWebSocketByteAtATime(t *testing.T) {
 
 // The package websockets of Python, as client and as server, with compression and contexts.
 func TestWebSocketPython(t *testing.T) {
+	t.Parallel()
 	python := fwxtest.Require(t, "/usr/bin/python3", "-c", "import websockets")
 	ctx := t.Context()
 	server := exec.CommandContext(ctx, python, "-c", `
@@ -368,6 +369,7 @@ asyncio.run(main())`, "ws://"+g.ListenAddress("in").String()+"/").CombinedOutput
 // A page in Chromium, which offers compression. It is loaded when the image is, so the
 // program writes what it has become of the page then, and ends.
 func TestWebSocketChromium(t *testing.T) {
+	t.Parallel()
 	chromium := fwxtest.Require(t, "chromium")
 	const page = `<pre></pre><img src="/wait"><script>
 const s = new WebSocket("ws://" + location.host + "/socket");

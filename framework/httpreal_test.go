@@ -29,6 +29,7 @@ func curl(t *testing.T, args ...string) string {
 }
 
 func TestHTTPCurl(t *testing.T) {
+	t.Parallel()
 	fwxtest.Require(t, "curl")
 	file := filepath.Join(t.TempDir(), "file")
 	check(t, os.WriteFile(file, random(300_000), 0o600))
@@ -68,6 +69,7 @@ func TestHTTPCurl(t *testing.T) {
 
 // wrk makes as many requests as it can on connections that it keeps: each is answered.
 func TestHTTPWrk(t *testing.T) {
+	t.Parallel()
 	wrk := fwxtest.Require(t, "wrk")
 	g := startHTTP(t, httpServerOf(t, mirror), nil)
 	out, err := exec.CommandContext(t.Context(), wrk, "-t", "1", "-c", "16", "-d", "1s", "--timeout", "30s", "http://"+g.ListenAddress("in").String()+"/?size=1000").CombinedOutput()
@@ -78,6 +80,7 @@ func TestHTTPWrk(t *testing.T) {
 
 // ncat sends what it is given as it is.
 func TestHTTPNcat(t *testing.T) {
+	t.Parallel()
 	ncat := fwxtest.Require(t, "ncat")
 	g := startHTTP(t, httpServerOf(t, mirror), nil)
 	address := g.ListenAddress("in")

@@ -214,6 +214,7 @@ func TestHTTPToServerAgreedByALPN(t *testing.T) {
 
 // Servers with TLS are checked over it, and one whose certificate does not hold is down.
 func TestChecksOverTLS(t *testing.T) {
+	t.Parallel()
 	ca := fwxtest.NewAuthority(t)
 	good, expired := ca.Issue("127.0.0.1"), ca.IssueUntil(time.Now().Add(-time.Minute), "127.0.0.1")
 	serverWith := func(certificate fwxtest.Issued, status int) string {
@@ -231,6 +232,7 @@ func TestChecksOverTLS(t *testing.T) {
 		balance.CheckHTTP: {"", "status 500", "expired", "TLS handshake", "no answer within"},
 	} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			config := httpConfig("auto", "127.0.0.1:1")
 			config.Upstreams[0].Servers = servers
 			config.Upstreams[0].TLS = &UpstreamTLS{CA: ca.File}

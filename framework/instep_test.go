@@ -17,6 +17,7 @@ import (
 
 // Whatever filters do, and whenever, client and server agree on where each message ends.
 func TestHTTPMessagesStayInStep(t *testing.T) {
+	t.Parallel()
 	runs := 200
 	if fwxtest.Long() {
 		runs = 500

@@ -246,8 +246,9 @@ func TestAddressFreed(t *testing.T) {
 // TestStartFails sees that a start that fails half way leaves nothing open, and
 // ends the filters that had begun, the last first.
 func TestStartFails(t *testing.T) {
+	t.Parallel()
 	taken := must((&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0"))(t)
-	defer taken.Close()
+	t.Cleanup(func() { taken.Close() })
 	ok := func(*Firewall) error { return nil }
 	tests := []struct {
 		name   string
@@ -267,6 +268,7 @@ func TestStartFails(t *testing.T) {
 	}
 	for _, backend := range backends {
 		t.Run(backend, func(t *testing.T) {
+			t.Parallel()
 			for _, test := range tests {
 				t.Run(test.name, func(t *testing.T) {
 					d := &diary{}

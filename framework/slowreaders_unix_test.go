@@ -59,6 +59,7 @@ type jam struct {
 // TestNobodyWaitsForThoseWhoDoNotRead has many more connections on which nothing moves
 // than there are receive buffers; others are served all the same.
 func TestNobodyWaitsForThoseWhoDoNotRead(t *testing.T) {
+	t.Parallel()
 	const jammed = 100
 	passing := attaching(&testHTTP{requestBody: func(*Exchange, []byte) Verdict { return Pass }})
 	inspected := func(_ *testing.T, c *Config) {
@@ -83,7 +84,10 @@ func TestNobodyWaitsForThoseWhoDoNotRead(t *testing.T) {
 		}},
 	} {
 		for _, backend := range backends {
-			t.Run(j.name+" on "+backend, func(t *testing.T) { j.run(t, backend, jammed) })
+			t.Run(j.name+" on "+backend, func(t *testing.T) {
+				t.Parallel()
+				j.run(t, backend, jammed)
+			})
 		}
 	}
 }

@@ -118,6 +118,7 @@ func TestOpenSSL(t *testing.T) {
 
 // TestOpenSSLServer speaks TLS with openssl s_server.
 func TestOpenSSLServer(t *testing.T) {
+	t.Parallel()
 	program := fwxtest.Require(t, "openssl")
 	ca := fwxtest.NewAuthority(t)
 	certificate := ca.Issue("s.example")
@@ -150,6 +151,7 @@ func TestOpenSSLServer(t *testing.T) {
 }
 
 func TestCurl(t *testing.T) {
+	t.Parallel()
 	program := fwxtest.Require(t, "curl")
 	ca := fwxtest.NewAuthority(t)
 	body := random(4 << 20)
@@ -161,11 +163,12 @@ func TestCurl(t *testing.T) {
 		}
 		_, _ = w.Write(body)
 	}))
-	defer web.Close()
+	t.Cleanup(web.Close)
 	upload := filepath.Join(t.TempDir(), "body")
 	check(t, os.WriteFile(upload, body, 0o600))
 	for _, backend := range backends {
 		t.Run(backend, func(t *testing.T) {
+			t.Parallel()
 			g := startGateway(t, tlsConfig(backend, strings.TrimPrefix(web.URL, "http://"), []fwxtest.Issued{ca.Issue("a.example")}))
 			port := strconv.Itoa(int(g.ListenAddress("in").Port()))
 			url := "https://a.example:" + port + "/"

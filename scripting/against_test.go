@@ -103,10 +103,15 @@ func (b *bench) ask(programs []string) []string {
 
 const batch = 1000
 
-// TestProgramsAgainstLua compares what programs give that are made by chance. FWX_PROGRAMS is how many,
-// FWX_SEED where they begin.
+// TestProgramsAgainstLua compares what programs give that are made by chance. FWX_PROGRAMS is how many
+// (a thousand, or three if long tests are asked for), FWX_SEED where they begin.
 func TestProgramsAgainstLua(t *testing.T) {
-	count, seed := setting(t, "FWX_PROGRAMS", 3000), setting(t, "FWX_SEED", 1)
+	t.Parallel()
+	count := batch
+	if fwxtest.Long() {
+		count *= 3
+	}
+	count, seed := setting(t, "FWX_PROGRAMS", count), setting(t, "FWX_SEED", 1)
 	b, failures := newBench(t, anyBackend, func(s *Settings) { s.Budget = 1 << 40 }), 0
 	for first := 0; first < count && !t.Failed(); first += batch {
 		made := make([]*choices, min(batch, count-first))

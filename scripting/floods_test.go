@@ -139,6 +139,7 @@ func sample(rows []snippet) (some []snippet) {
 
 // TestHostile sees that each script ends, by the error that says why.
 func TestHostile(t *testing.T) {
+	t.Parallel()
 	for _, rows := range []struct {
 		list   []snippet
 		budget func(*Settings)

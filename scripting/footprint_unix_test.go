@@ -60,15 +60,20 @@ func TestSuspendedHandlers(t *testing.T) {
 	}
 }
 
-// connectionsToTry is 10,000, or as many as the limit of open files has room for.
+// connectionsToTry is 10,000 if long tests are asked for and 2,000 otherwise, or as many as the
+// limit of open files has room for.
 func connectionsToTry(t *testing.T, files int) int {
 	t.Helper()
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	const wanted, first, others, fewest = 10_000, 100, 200, 100
-	n := int(min(uint64(limit.Cur), uint64(files)*(wanted+first)+others)-others)/files - first //nolint:unconvert // it is signed on some systems
+	const first, others, fewest = 100, 200, 100
+	wanted := 2000
+	if fwxtest.Long() {
+		wanted = 10_000
+	}
+	n := int(min(uint64(limit.Cur), uint64(files*(wanted+first)+others))-others)/files - first //nolint:unconvert // it is signed on some systems
 	if n < fewest {
 		t.Fatalf("a limit of %d open files is too low", limit.Cur)
 	}

@@ -80,6 +80,7 @@ const carelessScript = `
 
 // Whatever scripts do, and whenever, client and server agree on where each message ends.
 func TestHTTPMessagesStayInStep(t *testing.T) {
+	t.Parallel()
 	runs := 100
 	if fwxtest.Long() {
 		runs = 300

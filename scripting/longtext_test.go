@@ -8,6 +8,7 @@ import (
 // TestLongTexts sees that what a script writes to the log has a bound, whether it wants to
 // write it or fails with it.
 func TestLongTexts(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct{ name, body, want string }{
 		{"an error", `error(long, 0)`, "script error"},
 		{"an error of a function of the host", `fwx.log.info(long, {[long] = long}) error("x")`, "script error"},

@@ -60,6 +60,7 @@ func TestMemory(t *testing.T) {
 // TestMemoryOfObjects has scripts that hold more and more by objects of the host, and
 // each a state of its own, since some of it lasts.
 func TestMemoryOfObjects(t *testing.T) {
+	t.Parallel()
 	if fwxtest.RaceEnabled {
 		t.Skip("under the race detector it takes minutes; the plain tests have it")
 	}

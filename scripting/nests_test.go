@@ -5,6 +5,7 @@ import "testing"
 // TestNests sees that calls within calls have a bound on every way that leads from one to
 // the next, and that an error which leaves them all takes no longer than it counts for.
 func TestNests(t *testing.T) {
+	t.Parallel()
 	const (
 		overflow = "stack overflow"
 		resumed  = "stack overflow: coroutines that resume each other"

@@ -63,6 +63,7 @@ func (d dialogue) run(t *testing.T) {
 	}
 	for _, p := range d.pauses {
 		t.Run(d.name+"/"+p.name, func(t *testing.T) {
+			t.Parallel()
 			s := newStage(t, d, p.script)
 			client, server := s.play("in one piece", whole, whole)
 			first := [2]int{}
@@ -322,6 +323,7 @@ func encoded(codings, text string) string {
 // Requests and responses that are cut anywhere, and that come a byte at a time, are the same
 // to the handlers.
 func TestHTTPSplitAnywhere(t *testing.T) {
+	t.Parallel()
 	const inChunks, inTrailers = "POST /a1 -1 ABCDE!y <nil>\n203 2032 -1 FGHIJ!y <nil>", " X-End: [y]"
 	for _, d := range []dialogue{
 		{name: "chunks", turns: splitBodies(chunked, ""), want: inChunks + inTrailers},
@@ -351,6 +353,7 @@ func TestHTTPSplitAnywhere(t *testing.T) {
 
 // Coded bodies that are cut anywhere are decoded all the same.
 func TestDecodedBodySplitAnywhere(t *testing.T) {
+	t.Parallel()
 	for _, coding := range []string{"gzip", "deflate", "br", "zstd", "gzip, br"} {
 		dialogue{
 			name: coding, protocol: "http", script: `local function prepare(m) assert(m:decode_body()) end` + splitScript, turns: splitBodies(sized, coding),
@@ -387,6 +390,7 @@ func asWebSocket(client, server string) string {
 
 // Messages are the same to on_message however their frames are cut: in fragments, masked, compressed.
 func TestMessageSplitAnywhere(t *testing.T) {
+	t.Parallel()
 	var zip websocket.Deflater
 	frames := func(masked bool) (stream string) {
 		add := func(f websocket.Frame, payload string) {
@@ -429,6 +433,7 @@ func TestMessageSplitAnywhere(t *testing.T) {
 // A ClientHello that is cut anywhere is the same to on_client_hello, and to the server if it is
 // passed through, with what follows it.
 func TestClientHelloSplitAnywhere(t *testing.T) {
+	t.Parallel()
 	ca := fwxtest.NewAuthority(t)
 	certificate := ca.Issue("a.example")
 	listener := func(mode string) *framework.ListenerTLS {
