@@ -2,8 +2,8 @@
 
 package framework
 
-// chunkChecksum tells whether a filter has changed the chunk that it was given. That costs a
-// look at every byte, so only a program built with the race detector has one.
+// chunkChecksum detects whether a filter has changed the chunk that it was given. That means
+// reading every byte, so only programs built with the race detector do it.
 type chunkChecksum struct{}
 
 func checksumOf([]byte) chunkChecksum { return chunkChecksum{} }

@@ -4,7 +4,7 @@ package framework
 
 import "hash/crc32"
 
-// chunkChecksum tells whether a filter has changed the chunk that it was given.
+// chunkChecksum detects whether a filter has changed the chunk that it was given.
 type chunkChecksum uint32
 
 func checksumOf(chunk []byte) chunkChecksum { return chunkChecksum(crc32.ChecksumIEEE(chunk)) }

@@ -11,9 +11,9 @@ import (
 	"fwx/framework/completion"
 )
 
-// Connection is one proxied connection (IFWXConnection): the client's side,
-// the server's side, and the data filters between them. It lives on one
-// worker; all its methods but ID, Client and Worker are called there only.
+// Connection is one proxied connection (IFWXConnection): the client's side, the server's side,
+// and the data filters between them. It lives on one worker. All its methods but ID, Client
+// and Worker are called on that worker only.
 type Connection struct {
 	fw       *Firewall
 	worker   *completion.Worker
@@ -24,43 +24,43 @@ type Connection struct {
 	server   completion.Address
 	started  time.Duration // on the worker's clock
 
-	internal, external stream     // the client's side, the server's; nil: there is none yet
-	handshake          *handshake // with TLS; nil: the listener does not speak it
+	internal, external stream     // the client's side and the server's side; nil until there is one
+	handshake          *handshake // state of TLS with the client; nil: the listener does not terminate or inspect TLS
 	event              Event
 	upstream           *upstream
-	attempts           attempts // to connect to a server
+	attempts           attempts // the attempts to connect to a server
 	chain              []dataLink
-	emulation          *emulation // plays the server; nil: there is one
+	emulation          *emulation // the emulator of the server; nil: the server is a real one
 	httpFilters        []httpLink
 	values             values
 	flows              [2]flow
 
-	origin      *Expected   // of a secondary connection
-	pending     []*Expected // secondary connections that it waits for
-	secondaries int         // those there are
+	origin      *Expected   // the expectation that a secondary connection fulfills; nil: the connection is a primary one
+	pending     []*Expected // secondary connections that are expected
+	secondaries int         // number of its secondary connections
 
 	phase    phase
-	handling bool // an event handler runs: data filters may be attached
-	detached bool // the data filters have been told of the end
+	handling bool // an event handler is running: data filters may be attached
+	detached bool // the data filters have been told that the connection has ended
 	outcome  Outcome
 	by       EndedBy
 	reason   string
 	duration time.Duration
 
-	active     time.Duration // when something was last received or sent
+	active     time.Duration // when data was last received or sent
 	idle       *completion.Timer
-	phaseTimer *completion.Timer // of the phase
+	phaseTimer *completion.Timer // bounds how long the phase lasts
 }
 
 type phase uint8
 
 const (
-	phaseEvents    phase = iota // the handlers are asked
-	phaseHandshake              // TLS with the client begins
-	phaseConnect                // a server is being connected to
+	phaseEvents    phase = iota // event handlers are being asked
+	phaseHandshake              // TLS with the client is being set up
+	phaseConnect                // a server is being connected
 	phasePump                   // data flows
-	phaseDrain                  // the sockets are closed; operations and held chunks come back
-	phaseEnded                  // the filters are told
+	phaseDrain                  // the sockets are closed; pending operations and held chunks are awaited
+	phaseEnded                  // the filters are told that the connection has ended
 )
 
 // link is a filter in a chain.
@@ -72,7 +72,7 @@ type link[F any] struct {
 
 type dataLink = link[DataFilter]
 
-// attached returns a chain with a filter more, behind those of its owner's class.
+// attached returns a chain with one more filter, after those of its owner's class.
 func attached[F any](chain []link[F], f F, owner *filter) []link[F] {
 	i := len(chain)
 	for i > 0 && chain[i-1].class > owner.config.Class {
@@ -81,7 +81,7 @@ func attached[F any](chain []link[F], f F, owner *filter) []link[F] {
 	return slices.Insert(chain, i, link[F]{f, owner, owner.config.Class})
 }
 
-// values are what filters have stored, few of them.
+// values are what filters have stored; there are few of them.
 type values []value
 
 type value struct {
@@ -107,16 +107,17 @@ func (list *values) set(key, v any) {
 	*list = append(*list, value{key, v})
 }
 
-// Outcome is how a connection went.
+// Outcome says how a connection went.
 type Outcome uint8
 
 // The outcomes.
 const (
-	// Passed: it was let through and has ended, or goes on.
+	// Passed: the connection was let through. It has ended, or is still open.
 	Passed Outcome = iota
-	// Denied: a filter refused it.
+	// Denied: a filter denied the connection.
 	Denied
-	// Failed: it could not be connected, a filter failed, or a side broke off.
+	// Failed: no server could be connected, a filter failed, or one side broke the connection
+	// off.
 	Failed
 )
 
@@ -136,19 +137,19 @@ func (o Outcome) String() string {
 // ID returns the connection's number, unique in the life of the service.
 func (c *Connection) ID() uint64 { return c.id }
 
-// Worker returns the worker that the connection lives on.
+// Worker returns the worker on which the connection lives.
 func (c *Connection) Worker() *completion.Worker { return c.worker }
 
 // Client returns the client's address.
 func (c *Connection) Client() completion.Address { return c.client }
 
-// Server returns the server's address; the zero Address before one is chosen,
-// if none can be had, and if the connection is emulated.
+// Server returns the server's address. It is the zero Address before a server is chosen, if
+// none is available, and if the server is emulated.
 func (c *Connection) Server() completion.Address { return c.server }
 
-// LocalAddress returns the gateway's own address on the side that a direction comes
-// from (Downstream: IFWXConnection::GetExternalSocketName). It is the zero AddrPort
-// for a unix socket and where there is no socket, or none yet.
+// LocalAddress returns the gateway's own address on the side that a direction comes from
+// (Downstream: IFWXConnection::GetExternalSocketName). It is the zero AddrPort for a unix
+// socket, and while there is no socket.
 func (c *Connection) LocalAddress(dir Direction) netip.AddrPort {
 	if side := c.side(dir); side != nil {
 		return side.LocalAddrPort()
@@ -173,8 +174,7 @@ func (c *Connection) Upstream() string { return c.upstream.config.Name }
 // Session returns the client's session.
 func (c *Connection) Session() *Session { return c.session }
 
-// Bytes returns how many bytes have been received from the side that a
-// direction comes from.
+// Bytes returns how many bytes were received from the side that a direction comes from.
 func (c *Connection) Bytes(dir Direction) uint64 { return c.flows[dir].bytes }
 
 // Duration returns how long the connection has lasted.
@@ -188,24 +188,24 @@ func (c *Connection) Duration() time.Duration {
 // Outcome returns how the connection went so far.
 func (c *Connection) Outcome() Outcome { return c.outcome }
 
-// EndedBy returns who has ended the connection.
+// EndedBy returns who ended the connection.
 func (c *Connection) EndedBy() EndedBy { return c.by }
 
-// Reason says why it was ended, if it was not by both sides in agreement.
+// Reason says why the connection ended, unless both sides ended it in agreement.
 func (c *Connection) Reason() string { return c.reason }
 
-// Ended reports whether the connection is over, or about to be.
+// Ended reports whether the connection has ended, or is about to.
 func (c *Connection) Ended() bool { return c.phase >= phaseDrain }
 
-// Value returns what was stored by SetValue under a key.
+// Value returns what SetValue stored under a key.
 func (c *Connection) Value(key any) any { return c.values.get(key) }
 
-// SetValue stores a value under a key, a filter's own object for instance.
+// SetValue stores a value under a key, for instance a filter's own object.
 func (c *Connection) SetValue(key, v any) { c.values.set(key, v) }
 
-// AttachDataFilter puts a data filter into the connection's chain
-// (IFWXConnection::AttachDataFilter). Outside an event handler it is
-// ErrBadContext, on a connection that has ended ErrTerminating.
+// AttachDataFilter adds a data filter to the connection's chain
+// (IFWXConnection::AttachDataFilter). It returns ErrBadContext outside an event handler, and
+// ErrTerminating if the connection has ended.
 func (c *Connection) AttachDataFilter(df DataFilter) error {
 	switch {
 	case !c.handling:
@@ -219,27 +219,27 @@ func (c *Connection) AttachDataFilter(df DataFilter) error {
 	return nil
 }
 
-// Close ends the connection (IFWXConnection::Kill). What has been received and
-// not yet sent is dropped. No filter is called before Close has returned.
+// Close ends the connection (IFWXConnection::Kill). Data that was received and not yet sent is
+// dropped. No filter is called before Close has returned.
 func (c *Connection) Close() {
 	c.noteEnd(ByFilter, "a filter has closed the connection")
 	c.end(false)
 }
 
-// Reset is Close so that both sides see the connection reset.
+// Reset is like Close, but resets the connection on both sides.
 func (c *Connection) Reset() {
 	c.noteEnd(ByFilter, "a filter has reset the connection")
 	c.end(true)
 }
 
-// KeepChunk moves the chunk of a direction out of the receive buffer that it is in, of
-// which a worker has not as many as it may have connections, and returns it. A data
-// filter may call it in Data, when it is going to answer Hold and can do with a copy.
+// KeepChunk copies the chunk of a direction out of its receive buffer, and returns the copy. A
+// worker has fewer receive buffers than it may have connections, so a data filter that is
+// going to answer Hold should call KeepChunk in Data if it can work on a copy.
 func (c *Connection) KeepChunk(dir Direction) []byte { return c.flows[dir].keep() }
 
-// Resume gives the verdict on a chunk that a data filter deferred by Hold. When
-// nothing is held in that direction it is ErrBadContext. The filters whose turn
-// it is then are called before it returns.
+// Resume gives the verdict on a chunk that a data filter deferred by Hold. It returns
+// ErrBadContext if nothing is held in that direction. The remaining filters are called before
+// it returns.
 func (c *Connection) Resume(dir Direction, v Verdict) error {
 	if v.kind == verdictHold {
 		return ErrBadContext
@@ -247,11 +247,10 @@ func (c *Connection) Resume(dir Direction, v Verdict) error {
 	return c.flows[dir].resume(v)
 }
 
-// Send injects data into a direction, behind what has been sent already and
-// without asking any filter. The data must not change any more. It is
-// ErrQueueFull when more than 1 MiB would wait for the receiver, ErrBadContext
-// before the connection stands and towards a server that is emulated, and
-// ErrTerminating behind the end of the stream.
+// Send injects data into a direction, after what has been sent already and without asking any
+// filter. The data must not be changed afterwards. It returns ErrQueueFull if more than 1 MiB
+// would wait for the receiver, ErrBadContext before the connection is established and towards
+// a server that is emulated, and ErrTerminating after the end of the stream.
 func (c *Connection) Send(dir Direction, data []byte) error {
 	switch {
 	case c.Ended():
@@ -264,9 +263,9 @@ func (c *Connection) Send(dir Direction, data []byte) error {
 	return c.flows[dir].inject(data)
 }
 
-// Go runs work, which may block, on a thread of the port's pool, and then
-// calls done on the connection's worker, also when the connection has ended
-// meanwhile. The handler that calls Go answers Hold, and done resumes.
+// Go runs work, which may block, on a thread of the port's pool, and then calls done on the
+// connection's worker, even if the connection has ended meanwhile. The handler that calls Go
+// answers Hold, and done resumes.
 func (c *Connection) Go(work func() error, done func(error)) error {
 	o := c.worker.CreateOverlapped()
 	err := o.SetNotificationInterface(completion.CompletionFunc(
@@ -277,8 +276,8 @@ func (c *Connection) Go(work func() error, done func(error)) error {
 	return c.worker.RunBlocking(o, func() (any, error) { return nil, work() })
 }
 
-// done tells a filter that its work is done. If that panics, nobody will
-// resume what is held, so the connection fails.
+// done tells a filter that its work is done. If the filter panics, nothing would resume what
+// it holds, so the connection fails.
 func (c *Connection) done(done func(error), err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -289,7 +288,7 @@ func (c *Connection) done(done func(error), err error) {
 	done(err)
 }
 
-// pump lets the data flow.
+// pump starts the data flows.
 func (c *Connection) pump() {
 	c.phase = phasePump
 	c.phaseTimer.Stop()
@@ -315,11 +314,11 @@ func (c *Connection) pump() {
 	}
 }
 
-// checkIdle ends a connection on which nothing has moved for too long. The
-// timer is not touched by the traffic; it looks and comes again.
+// checkIdle ends a connection on which no data has moved for too long. The timer is not reset
+// for each chunk; when it fires early it is rearmed.
 func (c *Connection) checkIdle() {
 	timeout := c.listener.config.IdleTimeout
-	if c.waitsForFilter() || c.secondaries > 0 { // that is not the connection's idleness
+	if c.waitsForFilter() || c.secondaries > 0 { // waiting for these does not count as idle
 		c.active = c.worker.Now()
 	}
 	if left := timeout - (c.worker.Now() - c.active); left > 0 {
@@ -330,8 +329,8 @@ func (c *Connection) checkIdle() {
 	c.end(false)
 }
 
-// waitsForFilter reports whether a filter keeps the connection waiting. What protocol
-// "http" keeps by itself waits for one of the sides, which may be idle.
+// waitsForFilter reports whether the connection waits for a filter. What protocol "http"
+// itself holds waits for one of the sides, which may be idle.
 func (c *Connection) waitsForFilter() bool {
 	for i := range c.flows {
 		if f := &c.flows[i]; f.state == flowHeld && f.link().owner != c.listener.http {
@@ -342,7 +341,7 @@ func (c *Connection) waitsForFilter() bool {
 	return c.event.held || h != nil && h.x != nil && (h.x.up.held || h.x.down.held)
 }
 
-// holder returns the name of the filter that keeps the connection waiting.
+// holder returns the name of the filter for which the connection waits.
 func (c *Connection) holder() string {
 	if c.event.held {
 		return c.event.handler

@@ -6,27 +6,27 @@ import (
 	"fwx/framework/completion"
 )
 
-// Emulator plays the server of a connection: no server is connected, and what
-// the client sends comes to it, through the connection's data filters. It
-// answers by Connection.Send in the Downstream direction, past the filters, and
-// ends its answer by Connection.CloseSend. It may be a Detacher, too.
-// Everything for one connection is called on its worker, one call at a time.
+// Emulator plays the server of a connection: no server is connected, and what the client sends
+// is given to the emulator through the connection's data filters. It answers by
+// Connection.Send in the Downstream direction, which bypasses the filters, and ends its answer
+// by Connection.CloseSend. It may also be a Detacher. Everything for one connection is called
+// on its worker, one call at a time.
 type Emulator interface {
-	// Data is given a chunk. Pass means that the emulator has taken it. After a
-	// Hold nothing more is received until Connection.Resume in the Upstream
-	// direction. The chunk is valid until the verdict has been given.
+	// Data is called with a chunk. Pass means that the emulator has consumed it. After a Hold
+	// nothing more is received until Connection.Resume in the Upstream direction. The chunk
+	// is valid until the verdict has been given.
 	Data(c *Connection, chunk []byte) Verdict
-	// End says that the client sends no more. The connection goes on until
+	// End is called when the client has ended its stream. The connection stays open until
 	// Connection.CloseSend.
 	End(c *Connection)
 }
 
-// Sender is an emulator that wants to know when it may send: first when the
-// connection stands, and then each time that all it has sent is on its way. One
-// that was told ErrQueueFull goes on from there.
+// Sender is an emulator that wants to know when it may send: first when the connection is
+// established, and then each time everything it has sent has been handed to the kernel. After
+// ErrQueueFull it continues from there.
 type Sender interface{ MaySend(c *Connection) }
 
-// classEmulator puts the emulator behind all data filters.
+// classEmulator places the emulator after all data filters.
 const classEmulator PriorityClass = 255
 
 // emulation is the emulator of a connection, the last link of its chain.
@@ -36,10 +36,11 @@ type emulation struct {
 	owner    *filter
 }
 
-// Emulate lets an emulator play the server (IFWXConnection::EmulateForConnect).
-// It is legal in the handler of ConnectTCP, anywhere else ErrBadContext, and so for
-// a connection that comes from the server; a second one is ErrAlreadyEmulated. Connection.Server is the zero Address then,
-// and Connection.Bytes counts downstream what the emulator sends.
+// Emulate makes an emulator play the server (IFWXConnection::EmulateForConnect). It may be
+// called in the handler of ConnectTCP. Anywhere else, and for a connection that comes from the
+// server, it returns ErrBadContext; a second call returns ErrAlreadyEmulated.
+// Connection.Server is then the zero Address, and Connection.Bytes counts what the emulator
+// sends as downstream.
 func (c *Connection) Emulate(e Emulator) error {
 	switch {
 	case c.Ended():
@@ -60,10 +61,10 @@ func (c *Connection) Emulate(e Emulator) error {
 	return nil
 }
 
-// CloseSend ends the stream to the client of an emulated connection, behind what
-// has been sent. When the client has ended its own, the connection is over. It is
-// ErrBadContext if there is no emulator or the connection does not stand yet, and
-// ErrTerminating a second time.
+// CloseSend ends the stream to the client of an emulated connection, after what has been sent.
+// Once the client has ended its stream too, the connection has ended. It returns ErrBadContext
+// if there is no emulator or the connection is not established, and ErrTerminating if it was
+// called before.
 func (c *Connection) CloseSend() error {
 	f := &c.flows[Downstream]
 	switch {
@@ -79,7 +80,7 @@ func (c *Connection) CloseSend() error {
 	return nil
 }
 
-// send is Connection.Send where there is an emulator.
+// send is Connection.Send on an emulated connection.
 func (e *emulation) send(dir Direction, data []byte) error {
 	f := &e.c.flows[dir]
 	switch {
@@ -95,22 +96,22 @@ func (e *emulation) send(dir Direction, data []byte) error {
 	return err
 }
 
-// offer sends data to the client through the data filters, when nothing else is on its
-// way: the emulator is told by MaySend when it has gone, or was dropped. The buffer, if
-// there is one, is what the data is in, and given back then.
+// offer sends data to the client through the data filters, when no other data is being sent:
+// MaySend is called when the data has been sent or dropped. The buffer, if there is one,
+// contains the data, and is released then.
 func (e *emulation) offer(data []byte, b *completion.Buffer) {
 	f := &e.c.flows[Downstream]
 	f.bytes += uint64(len(data))
-	f.chunk, f.buffer, f.next = data, b, 1 // behind the emulator
+	f.chunk, f.buffer, f.next = data, b, 1 // start after the emulator
 	f.filter()
 }
 
-// Data is told a chunk that the data filters have let pass.
+// Data is called with a chunk that the data filters have passed.
 func (e *emulation) Data(c *Connection, _ Direction, chunk []byte) Verdict {
 	return e.emulator.Data(c, chunk)
 }
 
-// Detach is told the end of the connection.
+// Detach is called when the connection has ended.
 func (e *emulation) Detach() {
 	if d, ok := e.emulator.(Detacher); ok {
 		d.Detach()
@@ -120,7 +121,7 @@ func (e *emulation) Detach() {
 // end tells the emulator that the client sends no more.
 func (e *emulation) end() { e.call(e.emulator.End) }
 
-// maySend tells the emulator that nothing waits for the client.
+// maySend tells the emulator that no data is waiting for the client.
 func (e *emulation) maySend() {
 	f := &e.c.flows[Downstream]
 	if s, ok := e.emulator.(Sender); ok && !e.c.Ended() && f.state == flowIdle && f.send == nil {
@@ -128,7 +129,7 @@ func (e *emulation) maySend() {
 	}
 }
 
-// call calls the emulator; a panic in it makes the connection fail.
+// call calls the emulator. A panic in it makes the connection fail.
 func (e *emulation) call(f func(c *Connection)) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -1,15 +1,15 @@
 package framework
 
-// endTask is a connection as the task that settles its end.
+// endTask is a connection as the task that takes the next step of its end.
 type endTask Connection
 
-// deny ends the connection because a filter refused it.
+// deny ends the connection because a filter denied it.
 func (c *Connection) deny(filter, reason string) {
 	c.denied(filter, reason)
 	c.end(true)
 }
 
-// denied notes and logs a denial.
+// denied records and logs a denial.
 func (c *Connection) denied(filter, reason string) {
 	if c.outcome == Passed {
 		c.outcome, c.by, c.reason = Denied, ByFilter, reason
@@ -24,7 +24,7 @@ func (c *Connection) fail(by EndedBy, reason string) {
 	c.end(true)
 }
 
-// failed notes and logs an error.
+// failed records and logs an error.
 func (c *Connection) failed(by EndedBy, reason string) {
 	if c.outcome == Passed {
 		c.outcome, c.by, c.reason = Failed, by, reason
@@ -33,21 +33,20 @@ func (c *Connection) failed(by EndedBy, reason string) {
 		"listener", c.Listener(), "reason", reason, "by", by.String())
 }
 
-// breakOff ends the connection because one side broke it off, and lets the other
-// see the same.
+// breakOff ends the connection because one side broke it off. It resets the other side.
 func (c *Connection) breakOff(by EndedBy, err error) {
 	c.noteError(by, err)
 	c.end(true)
 }
 
-// noteError notes the first error that the connection met.
+// noteError records the first error of the connection.
 func (c *Connection) noteError(by EndedBy, err error) {
 	if c.outcome == Passed {
 		c.outcome, c.by, c.reason = Failed, by, err.Error()
 	}
 }
 
-// noteEnd notes who ends a connection with which nothing is wrong, and why.
+// noteEnd records who ended a connection without an error, and why.
 func (c *Connection) noteEnd(by EndedBy, reason string) {
 	if c.outcome == Passed && c.by == ByNobody && !c.Ended() {
 		c.by, c.reason = by, reason
@@ -61,8 +60,8 @@ func (c *Connection) abort(reason error) {
 	}
 }
 
-// end closes both sides. The rest waits for what is in flight on them, and for
-// whoever has called.
+// end closes both sides. The rest of the end waits for the operations in flight, and for the
+// caller to return.
 func (c *Connection) end(reset bool) {
 	if c.phase >= phaseDrain {
 		return
@@ -89,16 +88,16 @@ func (c *Connection) end(reset bool) {
 	c.postEndStep()
 }
 
-// postEndStep queues the next step of the end. It comes as a task, so that no filter
-// is told of an end in the midst of one of its own calls.
+// postEndStep posts the next step of the end as a task, so that no filter is told of the end
+// during one of its own calls.
 func (c *Connection) postEndStep() {
 	if err := c.worker.PostTaskCompletion((*endTask)(c), nil); err != nil {
-		c.endStep() // the port is closed: it is the worker that calls
+		c.endStep() // the port is closed, so no filter is being called
 	}
 }
 
-// afterCompletion takes the next step of the end, if it has come to that. Only a
-// completion does so, at its own end: no filter is being called then.
+// afterCompletion takes the next step of the end, if the connection is ending. Only completion
+// handlers call it, last of all: no filter is being called then.
 func (c *Connection) afterCompletion() {
 	if c.phase == phaseDrain {
 		c.endStep()
@@ -108,9 +107,8 @@ func (c *Connection) afterCompletion() {
 // CompleteTask takes the next step of the end.
 func (s *endTask) CompleteTask(any) { (*Connection)(s).endStep() }
 
-// endStep tells the data filters of the end, and goes on when everything of the
-// connection has come back: the operations on its sockets, and the chunks and
-// events that filters hold.
+// endStep tells the data filters of the end. Once all operations on the connection's sockets
+// have completed, and filters hold neither chunk nor event, it tells the session filters.
 func (c *Connection) endStep() {
 	if c.phase != phaseDrain {
 		return
@@ -129,12 +127,14 @@ func (c *Connection) endStep() {
 	c.raise(ConnectionTerminating)
 }
 
-// busy reports whether something of the connection is in flight or held.
+// busy reports whether an operation of the connection is in flight, or a filter holds
+// something.
 func (c *Connection) busy() bool {
 	return c.handling || c.event.held || c.handshake.busy() || c.attempts.inFlight() || c.flows[Upstream].busy() || c.flows[Downstream].busy()
 }
 
-// detach tells the filters that hold something once that the connection has ended.
+// detach tells the data filters, and the session filter that holds an event, that the
+// connection has ended. It does so once.
 func (c *Connection) detach() {
 	if c.detached {
 		return
@@ -151,14 +151,14 @@ func (c *Connection) detach() {
 			c.guard(c.chain[i].owner, d.Detach)
 		}
 	}
-	for i := range c.httpFilters { // also of a connection on which no HTTP was spoken in the end
+	for i := range c.httpFilters { // even if HTTP was never spoken
 		if d, ok := c.httpFilters[i].filter.(Detacher); ok {
 			c.guard(c.httpFilters[i].owner, d.Detach)
 		}
 	}
 }
 
-// finalize is the end: nothing refers to the connection any more.
+// finalize removes the connection, to which nothing refers any longer.
 func (c *Connection) finalize() {
 	c.phaseTimer.Stop()
 	if p := c.Parent(); p != nil {
@@ -170,7 +170,7 @@ func (c *Connection) finalize() {
 	c.listener.uncount(c.worker)
 }
 
-// guard calls a filter; a panic in it is logged and ends there.
+// guard calls a filter. A panic in it is logged and goes no further.
 func (c *Connection) guard(f *filter, call func()) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -195,8 +195,8 @@ func (c *Connection) timedOut() {
 	}
 }
 
-// checkLinger ends a connection of which one side takes nothing any more and says
-// nothing either.
+// checkLinger ends a connection of which one side has stopped reading and sends nothing
+// either.
 func (c *Connection) checkLinger() {
 	if left := lingerTime - (c.worker.Now() - c.active); left > 0 {
 		c.phaseTimer.Reset(left)
@@ -205,8 +205,8 @@ func (c *Connection) checkLinger() {
 	c.end(true)
 }
 
-// abandon goes on without a filter that does not let go of a connection that
-// has ended: the others must be told all the same.
+// abandon continues without a filter that keeps holding something of a connection that has
+// ended, so that the other filters are told.
 func (c *Connection) abandon() {
 	c.fw.logger.Error("a connection that has ended is kept", "connection", c.id, "by", c.holder(),
 		"event", c.event.Type.String(), "after", c.fw.patience)

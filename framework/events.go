@@ -16,9 +16,9 @@ func (c *Connection) begin() {
 	c.raise(AcceptedConnection)
 }
 
-// raise tells the filters an event, one after the other. All that want it are
-// attached to the session before, so that one behind a filter that denies is
-// still told of the end.
+// raise tells the filters an event, one after the other. All filters that want the event are
+// attached to the session first, so that a filter after one that denies is still told when the
+// connection ends.
 func (c *Connection) raise(event EventMask) {
 	c.event.Type, c.event.next = event, 0
 	for _, f := range c.listener.filters {
@@ -33,8 +33,8 @@ func (c *Connection) raise(event EventMask) {
 	c.dispatch()
 }
 
-// dispatch tells the event to the filters whose turn has not been, until one
-// holds or denies, and then takes the next step of the connection's life.
+// dispatch tells the event to the filters that have not been told yet, until one holds or
+// denies. After the last one it continues with the connection.
 func (c *Connection) dispatch() {
 	ev := &c.event
 	for ev.next < len(c.listener.filters) {
@@ -58,8 +58,8 @@ func (c *Connection) dispatch() {
 	c.afterEvent()
 }
 
-// attach attaches a filter to the session, if the event is the first that it
-// wants there; a panic in it makes the connection fail.
+// attach attaches a filter to the session, if this is the first event that the filter wants
+// there. A panic in the filter makes the connection fail.
 func (c *Connection) attach(f *filter) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -70,7 +70,7 @@ func (c *Connection) attach(f *filter) (err error) {
 	return c.session.attach(f, c.event.Type)
 }
 
-// handle calls an event handler; a panic in it makes the connection fail.
+// handle calls an event handler. A panic in it makes the connection fail.
 func (c *Connection) handle(sf SessionFilter) (v Verdict) {
 	c.handling = true
 	defer func() {
@@ -89,9 +89,9 @@ func (c *Connection) panicked(filter string, r any) {
 		"panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 }
 
-// resumeEvent goes on with an event after a Hold.
+// resumeEvent continues with an event after a Hold.
 func (c *Connection) resumeEvent(ev *Event, v Verdict) {
-	if c.phase == phaseDrain { // it ended while the filter thought about it
+	if c.phase == phaseDrain { // the connection ended during the Hold
 		c.postEndStep()
 		return
 	}
@@ -101,13 +101,14 @@ func (c *Connection) resumeEvent(ev *Event, v Verdict) {
 	}
 }
 
-// applyVerdict carries out the verdict on an event; false if it ended the connection.
+// applyVerdict carries out the verdict on an event. It returns false if that ended the
+// connection.
 func (c *Connection) applyVerdict(v Verdict) bool {
 	if c.event.Type == ConnectionTerminating {
-		return true // nothing is left to deny
+		return true // it is too late to deny
 	}
 	if c.Ended() {
-		return false // by the handler itself
+		return false // the handler itself ended the connection
 	}
 	switch v.kind {
 	case verdictPass:
@@ -135,14 +136,14 @@ func (c *Connection) applyVerdict(v Verdict) bool {
 // clientReady continues with a client that has been accepted and, on a listener with TLS,
 // has finished the handshake.
 func (c *Connection) clientReady() {
-	if c.HTTP() { // servers are chosen for each request
+	if c.HTTP() { // a server is chosen for each request
 		c.raise(ConnectTCP)
 		return
 	}
 	c.chooseServer()
 }
 
-// afterEvent takes the step behind an event.
+// afterEvent continues with the connection once all filters have been told of an event.
 func (c *Connection) afterEvent() {
 	switch c.event.Type {
 	case AcceptedConnection:
@@ -168,6 +169,6 @@ func (c *Connection) afterEvent() {
 		c.pump()
 	case ConnectionTerminating:
 		c.finalize()
-	default: // no other is told
+	default: // there are no other events
 	}
 }

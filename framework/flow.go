@@ -8,33 +8,33 @@ import (
 	"fwx/framework/completion"
 )
 
-// flow is one direction of a connection: it receives a chunk on one side, asks
-// the data filters one after the other, sends what they let through on the
-// other side, and only then receives again. A slow receiver or a filter that
-// holds a chunk thereby slows down the sender, and nothing piles up.
+// flow is one direction of a connection: it receives a chunk from one side, asks the data
+// filters one after the other, sends what they pass to the other side, and only then receives
+// again. So a slow receiver, or a filter that holds a chunk, slows down the sender, and
+// nothing piles up.
 type flow struct {
 	c          *Connection
 	dir        Direction
 	state      flowState
 	ended      bool  // the sender has ended the stream
-	peerClosed bool  // the receiver takes nothing any more
-	full       uint8 // buffers in a row that were received full
+	peerClosed bool  // the receiver has stopped reading
+	full       uint8 // how many buffers in a row were received full
 
 	recv *completion.Overlapped // nil: the emulator sends
-	send *completion.Overlapped // lent by the worker while something is being sent
+	send *completion.Overlapped // lent by the worker while a send is in flight
 
-	buffer    *completion.Buffer // what was received last, until it has been sent
-	chunk     []byte             // the buffer's content, or what a filter replaced it by
-	checksum  chunkChecksum      // of the chunk, while a filter has it
-	next      int                // how many filters have let the chunk pass
-	endTold   int                // how many know that the stream has ended
-	heldSince time.Duration      // since when a filter keeps the chunk, on the worker's clock
-	bytes     uint64             // received
+	buffer    *completion.Buffer // received last; kept until it has been sent
+	chunk     []byte             // content of the buffer, or what a filter has replaced it with
+	checksum  chunkChecksum      // checksum of the chunk while a filter has it
+	next      int                // how many filters have passed the chunk
+	endTold   int                // how many filters have been told that the stream has ended
+	heldSince time.Duration      // when a filter began to hold the chunk, on the worker's clock
+	bytes     uint64             // number of bytes received
 
-	pipe *completion.Pipe // has the chunk, when it is spliced
+	pipe *completion.Pipe // holds the chunk while it is spliced
 
-	injected [][]byte // by filters, to be sent before the chunk
-	waiting  int      // bytes in injected
+	injected [][]byte // data of filters, sent before the chunk
+	waiting  int      // number of bytes in injected
 }
 
 type flowState uint8
@@ -42,16 +42,16 @@ type flowState uint8
 const (
 	flowIdle      flowState = iota
 	flowReceiving           // a receive is in flight
-	flowAsking              // a filter's Data runs
-	flowHeld                // a filter keeps the chunk
-	flowReady               // the chunk may be sent
-	flowSending             // it is being sent
-	flowEnding              // the stream has ended; the receiver does not know yet
-	flowEnded               // it does
-	flowAbandoned           // the connection has ended without the filter that keeps the chunk
+	flowAsking              // a filter's Data is running
+	flowHeld                // a filter holds the chunk
+	flowReady               // the chunk can be sent
+	flowSending             // the chunk is being sent
+	flowEnding              // the stream has ended; the receiver has not been told yet
+	flowEnded               // the receiver has been told that the stream has ended
+	flowAbandoned           // the connection has ended while a filter holds the chunk
 )
 
-// maxInjected bounds the bytes that filters may inject ahead of the receiver.
+// maxInjected bounds the bytes that filters may inject before the receiver has read them.
 const maxInjected = 1 << 20
 
 // open prepares the flow of a connection whose sides are known.
@@ -64,8 +64,8 @@ func (f *flow) open(c *Connection, dir Direction) error {
 	return f.recv.SetNotificationInterface((*received)(f), nil)
 }
 
-// from returns the side that the flow comes from, and to the one that it goes to;
-// nil: it is the emulator.
+// from returns the side that the flow comes from, to the side that it goes to; nil: that side
+// is the emulator.
 func (f *flow) from() stream { return f.c.side(f.dir) }
 func (f *flow) to() stream   { return f.c.side(1 - f.dir) }
 
@@ -75,7 +75,7 @@ type (
 	sent     flow
 )
 
-// CompleteAsyncIO takes what was received to the filters.
+// CompleteAsyncIO hands what was received to the filters.
 func (r *received) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.Overlapped, _ any) {
 	f := (*flow)(r)
 	c := f.c
@@ -88,7 +88,7 @@ func (r *received) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.O
 		f.release()
 		c.breakOff(f.dir.side(), fmt.Errorf("%s: receive: %w", f.dir, err))
 	case bytes == 0:
-		f.release() // of the pipe
+		f.release() // the pipe
 		f.ended = true
 		f.finish()
 	default:
@@ -123,15 +123,14 @@ func (s *sent) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overlappe
 			f.drop()
 		}
 		f.push()
-		if f.recv == nil && !offered { // otherwise it was told
+		if f.recv == nil && !offered { // otherwise receive has told the emulator
 			c.emulation.maySend()
 		}
 	}
 	c.afterCompletion()
 }
 
-// begin takes what was received before there was a flow, if anything was, and
-// receives.
+// begin filters what was received before the flow existed, if anything, or starts to receive.
 func (f *flow) begin() {
 	if f.dir == Upstream {
 		f.chunk = f.c.takeHello()
@@ -144,15 +143,15 @@ func (f *flow) begin() {
 	f.filter()
 }
 
-// count counts what was received.
+// count counts n received bytes.
 func (f *flow) count(n int) {
 	f.bytes += uint64(n)
 	f.c.listener.bytes[f.dir].Add(f.c.worker.Index(), float64(n))
 }
 
-// receive asks for the next chunk.
+// receive starts to receive the next chunk.
 func (f *flow) receive() {
-	if f.recv == nil { // the emulator sends when it is told that it may
+	if f.recv == nil { // the emulator sends when MaySend is called
 		f.state = flowIdle
 		f.c.emulation.maySend()
 		return
@@ -171,8 +170,8 @@ func (f *flow) receive() {
 	}
 }
 
-// link returns the filter whose turn it is: the chain runs from the client to
-// the server, so the other direction goes through it backwards.
+// link returns the filter to ask next: the chain runs from the client to the server, so the
+// downstream direction passes it backwards.
 func (f *flow) link() *dataLink {
 	if f.dir == Upstream {
 		return &f.c.chain[f.next]
@@ -180,8 +179,7 @@ func (f *flow) link() *dataLink {
 	return &f.c.chain[len(f.c.chain)-1-f.next]
 }
 
-// filter takes the chunk through the filters that have not seen it, and sends
-// what comes out.
+// filter shows the chunk to the filters that have not seen it, and sends the result.
 func (f *flow) filter() {
 	for f.next < len(f.c.chain) {
 		l := f.link()
@@ -204,9 +202,9 @@ func (f *flow) filter() {
 	f.push()
 }
 
-// finish tells the filters one after the other that the stream has ended. What
-// one of them has kept goes on to those behind it, and is sent, before the next
-// is told; the end comes behind all of it.
+// finish tells the filters one after the other that the stream has ended. What a filter has
+// kept back passes the filters after it, and is sent, before the next filter is told. The end
+// of the stream is sent last.
 func (f *flow) finish() {
 	for f.endTold < len(f.c.chain) {
 		f.next = f.endTold
@@ -230,8 +228,8 @@ func (f *flow) finish() {
 	f.push()
 }
 
-// ask calls a data filter, with the chunk or else the end; a panic in it makes the
-// connection fail.
+// ask calls a data filter with the chunk, or with the end of the stream if there is no chunk.
+// A panic in the filter makes the connection fail.
 func (f *flow) ask(l *dataLink) (v Verdict) {
 	f.checksum = checksumOf(f.chunk)
 	defer func() {
@@ -259,7 +257,7 @@ func (f *flow) keep() []byte {
 	return f.chunk
 }
 
-// resume goes on with a chunk after a Hold.
+// resume continues after a Hold.
 func (f *flow) resume(v Verdict) error {
 	switch f.state {
 	case flowHeld:
@@ -268,7 +266,7 @@ func (f *flow) resume(v Verdict) error {
 		f.c.active = f.c.worker.Now()
 		switch {
 		case !f.applyVerdict(f.link(), v):
-		case f.ended && f.chunk == nil: // it had kept nothing
+		case f.ended && f.chunk == nil: // the filter had kept nothing back
 			f.finish()
 		default:
 			f.filter()
@@ -283,8 +281,8 @@ func (f *flow) resume(v Verdict) error {
 	}
 }
 
-// abandon leaves the chunk to a filter that does not let go of it. Its memory
-// is in use until the filter resumes after all.
+// abandon gives up a chunk that a filter holds. Its memory stays in use until the filter
+// resumes.
 func (f *flow) abandon() {
 	if f.state == flowHeld {
 		f.state = flowAbandoned
@@ -292,11 +290,12 @@ func (f *flow) abandon() {
 	}
 }
 
-// applyVerdict carries out the verdict on the chunk; false if it goes no further.
+// applyVerdict carries out the verdict on the chunk. It returns false if the chunk goes no
+// further.
 func (f *flow) applyVerdict(l *dataLink, v Verdict) bool {
 	name := l.owner.config.Name
 	switch {
-	case f.c.Ended(): // meanwhile, or by the filter itself
+	case f.c.Ended(): // ended meanwhile, or by the filter itself
 		f.state = flowIdle
 		f.c.postEndStep()
 	case f.checksum.changed(f.chunk):
@@ -325,14 +324,14 @@ func (f *flow) applyVerdict(l *dataLink, v Verdict) bool {
 	return false
 }
 
-// drop ends the chunk here and goes on behind it.
+// drop discards the chunk and receives the next one.
 func (f *flow) drop() {
 	f.release()
 	f.receive()
 }
 
-// push sends what is next: what filters injected, then the chunk if it is
-// ready, and at the end of the stream the end.
+// push sends what is next: injected data, then the chunk if it is ready, and finally the end
+// of the stream.
 func (f *flow) push() {
 	switch {
 	case f.send != nil || f.c.Ended():
@@ -340,7 +339,7 @@ func (f *flow) push() {
 		f.onPeerClosed()
 	case len(f.injected) > 0:
 		data := f.injected[0]
-		f.injected[0] = nil // the array lives on
+		f.injected[0] = nil // let the data be collected: the array stays
 		f.injected = f.injected[1:]
 		f.waiting -= len(data)
 		f.transmit(data)
@@ -352,7 +351,7 @@ func (f *flow) push() {
 	}
 }
 
-// transmit sends data, or without any what is in the pipe.
+// transmit sends data, or the content of the pipe if data is nil.
 func (f *flow) transmit(data []byte) {
 	o, err := f.c.lend((*sent)(f))
 	switch {
@@ -367,15 +366,15 @@ func (f *flow) transmit(data []byte) {
 	} else {
 		f.c.giveBack(o)
 		if f.state == flowSending {
-			f.state = flowIdle // otherwise it is an injected one that failed, and the state is that of the chunk
+			f.state = flowIdle // otherwise injected data failed, and the state describes the chunk
 		}
 		f.c.fail(ByGateway, fmt.Sprintf("%s: send: %v", f.dir, err))
 	}
 }
 
-// onPeerClosed deals with a receiver that takes nothing any more. What it has sent
-// before that, an early answer to a request perhaps, still goes the other way;
-// the connection ends behind it.
+// onPeerClosed handles a receiver that has stopped reading. What it has sent before, perhaps
+// an early response to a request, is still forwarded in the other direction; then the
+// connection ends.
 func (f *flow) onPeerClosed() {
 	f.injected, f.waiting = nil, 0
 	switch f.state { //nolint:exhaustive // in all others the chunk is on its way here
@@ -398,7 +397,7 @@ const lingerTime = 2 * time.Second
 // other returns the other direction.
 func (f *flow) other() *flow { return &f.c.flows[1-f.dir] }
 
-// inject queues data of a filter.
+// inject queues data that a filter sends.
 func (f *flow) inject(data []byte) error {
 	switch {
 	case f.state == flowEnded || f.peerClosed:
@@ -413,11 +412,10 @@ func (f *flow) inject(data []byte) error {
 	return nil
 }
 
-// end carries the end of the stream to the other side. When both directions
-// have ended, so has the connection.
+// end forwards the end of the stream. When both directions have ended, so has the connection.
 func (f *flow) end() {
 	f.state = flowEnded
-	if f.other().peerClosed { // and this was all that was left
+	if f.other().peerClosed { // this direction was the last one
 		f.c.end(true)
 		return
 	}
@@ -434,7 +432,7 @@ func (f *flow) end() {
 	}
 }
 
-// release gives the receive buffer back, unless a filter has it.
+// release releases the receive buffer, unless a filter holds it.
 func (f *flow) release() {
 	if f.state == flowAbandoned {
 		return
@@ -448,7 +446,7 @@ func (f *flow) release() {
 	f.buffer, f.chunk, f.pipe = nil, nil, nil
 }
 
-// busy reports whether something of the flow is in flight or held.
+// busy reports whether an operation of the flow is in flight, or a filter holds its chunk.
 func (f *flow) busy() bool {
 	return f.state == flowHeld || f.state == flowAsking || f.send != nil || f.recv != nil && f.recv.InFlight()
 }

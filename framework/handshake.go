@@ -13,19 +13,19 @@ import (
 	"fwx/framework/wire/clienthello"
 )
 
-// handshake is the beginning of a connection on a listener with TLS: the client's hello
-// is received and told to the filters; then the handshake is made, or the connection
-// passed through.
+// handshake is the start of a connection on a listener with TLS. The client's hello is
+// received and shown to the filters; then the handshake is done, or the connection is passed
+// through.
 type handshake struct {
-	parser     *clienthello.Parser // nil: the hello is not needed any more
+	parser     *clienthello.Parser // nil once the hello is no longer needed
 	recv, send *completion.Overlapped
 	mode       string
 	info       TLSInfo
-	stream     *tlsstream.Stream // since the handshake began
-	turn       handshakeTurn     // of the handshake
-	older      *Connection       // of those that wait for their clients, the one before
-	younger    *Connection       // and the one behind
-	afterAlert func()            // what comes behind the alert that is being sent
+	stream     *tlsstream.Stream // nil until the handshake has started
+	turn       handshakeTurn     // see handshakeLimiter
+	older      *Connection       // the next older handshake that waits for its client
+	younger    *Connection       // the next younger handshake that waits for its client
+	afterAlert func()            // called when the alert has been sent
 }
 
 var (
@@ -34,7 +34,7 @@ var (
 	errCrowded      = errors.New("there are too many handshakes, and of all of them this one has waited for the client for longest")
 )
 
-// beginTLS receives the client's hello.
+// beginTLS starts to receive the client's hello.
 func (c *Connection) beginTLS() {
 	settings := c.listener.config.TLS
 	g := &handshake{parser: &clienthello.Parser{}, mode: settings.Mode}
@@ -59,7 +59,7 @@ func (c *Connection) awaitHello() {
 // helloReceived is a connection as the notification of a receive of the hello.
 type helloReceived Connection
 
-// CompleteAsyncIO takes a piece of the hello.
+// CompleteAsyncIO parses a piece of the hello.
 func (n *helloReceived) CompleteAsyncIO(_ bool, bytes int, err error, o *completion.Overlapped, _ any) {
 	c := (*Connection)(n)
 	b := o.TakeBuffer()
@@ -78,7 +78,7 @@ func (n *helloReceived) CompleteAsyncIO(_ bool, bytes int, err error, o *complet
 	c.afterCompletion()
 }
 
-// onHello takes a piece of the hello; when it is whole the filters are told.
+// onHello parses a piece of the hello. When the hello is complete the filters are told.
 func (c *Connection) onHello(piece []byte) {
 	g := c.handshake
 	done, err := g.parser.Parse(piece)
@@ -89,7 +89,7 @@ func (c *Connection) onHello(piece []byte) {
 	case done:
 		c.phaseTimer.Stop()
 		c.phase = phaseEvents
-		hello := *g.parser.Hello() // the parser has much more
+		hello := *g.parser.Hello() // a copy: the parser is much larger
 		g.info.Hello = &hello
 		c.raise(ClientHello)
 	default:
@@ -97,7 +97,7 @@ func (c *Connection) onHello(piece []byte) {
 	}
 }
 
-// refuseHello answers the hello by an alert, and then goes on with what ends the connection.
+// refuseHello answers the hello with an alert, and then calls then, which ends the connection.
 func (c *Connection) refuseHello(alert clienthello.Alert, then func()) {
 	g := c.handshake
 	record := alert.Record()
@@ -116,7 +116,7 @@ func (c *Connection) refuseHello(alert clienthello.Alert, then func()) {
 // alertSent is a connection as the notification of the alert that refuses its hello.
 type alertSent Connection
 
-// CompleteAsyncIO ends the connection. Whether the alert has arrived does not matter.
+// CompleteAsyncIO ends the connection. It does not matter whether the alert has arrived.
 func (n *alertSent) CompleteAsyncIO(bool, int, error, *completion.Overlapped, any) {
 	c := (*Connection)(n)
 	if !c.Ended() {
@@ -125,15 +125,15 @@ func (n *alertSent) CompleteAsyncIO(bool, int, error, *completion.Overlapped, an
 	c.afterCompletion()
 }
 
-// failHandshake ends the connection because TLS with the client failed. The sockets are
-// closed without a reset, which could overtake the alert that says why.
+// failHandshake ends the connection because TLS with the client failed. The sockets are closed
+// without a reset, which could overtake the alert that says why.
 func (c *Connection) failHandshake(by EndedBy, reason string) {
 	c.listener.tls.handshakes[handshakeFailed].Add(c.worker.Index(), 1)
 	c.failed(by, reason)
 	c.end(false)
 }
 
-// afterHello goes on when the filters have been told of the hello.
+// afterHello continues when the filters have been told of the hello.
 func (c *Connection) afterHello() {
 	g := c.handshake
 	g.recv, g.send = nil, nil
@@ -147,7 +147,7 @@ func (c *Connection) afterHello() {
 	c.startHandshake()
 }
 
-// takeHello returns what was received before a connection is passed through, once.
+// takeHello returns what was received before the connection was passed through, once.
 func (c *Connection) takeHello() []byte {
 	if c.handshake == nil || c.handshake.mode != TLSPassThrough || c.handshake.parser == nil {
 		return nil
@@ -157,10 +157,10 @@ func (c *Connection) takeHello() []byte {
 	return data
 }
 
-// startHandshake begins the handshake, if the worker does not have too many already.
+// startHandshake starts the handshake, unless the worker is busy with too many already.
 func (c *Connection) startHandshake() {
 	if !c.load().handshakes.enter(c) {
-		return // its turn comes
+		return // it starts when its turn comes
 	}
 	g := c.handshake
 	received := g.parser.Received()
@@ -176,7 +176,7 @@ func (c *Connection) startHandshake() {
 	stream.OnWait(func() { c.load().handshakes.wait(c) })
 }
 
-// handshakeDone is told the end of the handshake.
+// handshakeDone is called when the handshake has ended.
 func (c *Connection) handshakeDone(err error) {
 	c.load().handshakes.leave(c)
 	switch {
@@ -212,12 +212,12 @@ func (c *Connection) handshakeTimedOut() {
 	}
 }
 
-// busy reports whether something of the handshake is in flight.
+// busy reports whether an operation of the handshake is in flight.
 func (g *handshake) busy() bool {
 	return g != nil && g.recv != nil && (g.recv.InFlight() || g.send.InFlight() || g.stream != nil && g.stream.Handshaking())
 }
 
-// explainTLSError says in plain words what crypto/tls says in its own.
+// explainTLSError rewrites errors of crypto/tls that an operator would not understand.
 func explainTLSError(err error) error {
 	var alert tls.AlertError
 	var wrongPeer tls.RecordHeaderError

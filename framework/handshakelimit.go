@@ -1,39 +1,40 @@
 package framework
 
-// The handshakes with clients that a worker makes take turns: so many are made at a time,
-// and further ones wait. One that waits for its client makes nothing: it lets the next one
-// begin, and goes on beside the others when the client has answered. When too many wait
-// for their clients, the one that has done so for longest ends for a new one: clients
-// that mean it answer at once.
+// A worker does a limited number of handshakes with clients at a time; further ones wait for
+// their turn. A handshake that waits for its client takes no CPU time: it lets the next one
+// begin, and continues beside the others when the client has answered. If too many wait for
+// their clients, the one that has waited longest is aborted: a client that means it answers at
+// once.
 
 const (
-	// maxHandshakes bounds the handshakes that a worker makes at a time; each takes a
+	// maxHandshakes bounds the handshakes that a worker does at a time. Each needs a
 	// goroutine.
 	maxHandshakes = 1024
-	// maxWaitingHandshakes bounds those that wait for their clients.
+	// maxWaitingHandshakes bounds the handshakes that wait for their clients.
 	maxWaitingHandshakes = 4096
 )
 
-// handshakeLimiter is the handshakes with clients of a worker.
+// handshakeLimiter limits the handshakes with clients of a worker.
 type handshakeLimiter struct {
 	making int
-	queue  []*Connection // for their turn
+	queue  []*Connection // waiting for their turn, in order
 
-	oldest, youngest *Connection // those that wait for their clients
+	oldest, youngest *Connection // ends of the list of those that wait for their clients
 	waiting          int
 }
 
-// handshakeTurn is how far a handshake has come.
+// handshakeTurn says how far a handshake has come.
 type handshakeTurn uint8
 
 const (
-	handshakeNone   handshakeTurn = iota // it has not begun, or is over
+	handshakeNone   handshakeTurn = iota // it has not begun, or has ended
 	handshakeQueued                      // it waits for its turn
-	handshakeMaking                      // it is made
-	handshakeWaits                       // it waits for the client, or has done so
+	handshakeMaking                      // it is in progress
+	handshakeWaits                       // it waits for the client, or has done so before
 )
 
-// enter reports whether a connection may begin its handshake; else it waits.
+// enter reports whether a connection may begin its handshake. Otherwise the connection is
+// queued.
 func (h *handshakeLimiter) enter(c *Connection) bool {
 	if h.making >= maxHandshakes {
 		c.handshake.turn = handshakeQueued
@@ -48,7 +49,7 @@ func (h *handshakeLimiter) enter(c *Connection) bool {
 // wait notes that a handshake waits for its client, and lets the next one begin.
 func (h *handshakeLimiter) wait(c *Connection) {
 	if c.handshake.turn != handshakeMaking {
-		return // it has waited before
+		return // it has been counted as waiting before
 	}
 	c.handshake.turn = handshakeWaits
 	h.append(c)
@@ -62,7 +63,7 @@ func (h *handshakeLimiter) wait(c *Connection) {
 	}
 }
 
-// leave is the end of a handshake.
+// leave notes that a handshake has ended.
 func (h *handshakeLimiter) leave(c *Connection) {
 	turn := c.handshake.turn
 	c.handshake.turn = handshakeNone
@@ -76,11 +77,11 @@ func (h *handshakeLimiter) leave(c *Connection) {
 	}
 }
 
-// next lets the next one begin.
+// next starts the handshakes whose turn has come.
 func (h *handshakeLimiter) next() {
 	for len(h.queue) > 0 {
 		c := h.queue[0]
-		h.queue[0] = nil // the array lives on
+		h.queue[0] = nil // let the connection be collected: the array stays
 		h.queue = h.queue[1:]
 		if !c.Ended() {
 			c.startHandshake()

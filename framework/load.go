@@ -11,27 +11,27 @@ import (
 	"fwx/framework/completion"
 )
 
-// workerLoad is the connections of a worker, on a cache line of its own.
+// workerLoad is what the gateway has on one worker. It fills a cache line of its own.
 type workerLoad struct {
-	connections map[*Connection]struct{} // of the worker only
+	connections map[*Connection]struct{} // used on the worker only
 	count       atomic.Int64
-	holds       atomic.Int64             // events and chunks that filters keep
-	handshakes  handshakeLimiter         // of the worker only
-	http        *httpPool                // of the worker only; nil: it has had no such connection
-	sends       []*completion.Overlapped // of the worker only: those that can be lent
-	shortUntil  time.Duration            // of the worker only: until then no further alert tells of a shortage
+	holds       atomic.Int64             // events and chunks that filters hold
+	handshakes  handshakeLimiter         // used on the worker only
+	http        *httpPool                // used on the worker only; nil until the worker has an HTTP connection
+	sends       []*completion.Overlapped // used on the worker only: operations that can be lent
+	shortUntil  time.Duration            // used on the worker only: no alert about a shortage is raised before
 
 	_ cpu.CacheLinePad
 }
 
-// maxSends bounds the operations that a worker keeps to lend.
+// maxSends bounds the spare operations of a worker.
 const maxSends = 1024
 
-// load returns what there is of the connection's worker.
+// load returns the workerLoad of the connection's worker.
 func (c *Connection) load() *workerLoad { return &c.fw.live[c.worker.Index()] }
 
-// lend returns an operation to send with, for as long as that takes. Most connections
-// are idle most of the time, so none has one of its own.
+// lend returns an operation for one send. Most connections are idle most of the time, so none
+// has an operation of its own.
 func (c *Connection) lend(notify completion.ExternalIOCompletion) (*completion.Overlapped, error) {
 	load := c.load()
 	var o *completion.Overlapped
@@ -44,18 +44,18 @@ func (c *Connection) lend(notify completion.ExternalIOCompletion) (*completion.O
 	return o, o.SetNotificationInterface(notify, nil)
 }
 
-// giveBack takes a lent operation back, which has ended.
+// giveBack returns a lent operation that has completed.
 func (c *Connection) giveBack(o *completion.Overlapped) {
 	if load := c.load(); len(load.sends) < maxSends {
-		_ = o.SetNotificationInterface(ignoreCompletion, nil) // it is idle; the connection is to be forgotten
+		_ = o.SetNotificationInterface(ignoreCompletion, nil) // drop the reference to the connection
 		load.sends = append(load.sends, o)
 	}
 }
 
-// ignoreCompletion is told of nothing.
+// ignoreCompletion ignores a notification.
 var ignoreCompletion completion.CompletionFunc = func(bool, int, error, *completion.Overlapped, any) {}
 
-// count takes the place of a connection on a worker; false if all are taken.
+// count occupies a place for a connection on a worker. It returns false if no place is free.
 func (fw *Firewall) count(w *completion.Worker) bool {
 	for n := fw.open.Load(); n < fw.limit.Load(); n = fw.open.Load() {
 		if fw.open.CompareAndSwap(n, n+1) {
@@ -69,7 +69,7 @@ func (fw *Firewall) count(w *completion.Worker) bool {
 	return false
 }
 
-// uncount gives it back.
+// uncount gives up the place of a connection.
 func (fw *Firewall) uncount(w *completion.Worker) {
 	fw.live[w.Index()].count.Add(-1)
 	if fw.open.Add(-1) == fw.limit.Load()-1 {
@@ -79,7 +79,7 @@ func (fw *Firewall) uncount(w *completion.Worker) {
 	}
 }
 
-// leastLoaded returns the worker with the fewest connections; w if it has as few.
+// leastLoaded returns the worker with the fewest connections; w if no other has fewer.
 func (fw *Firewall) leastLoaded(w *completion.Worker) *completion.Worker {
 	best, least := w, fw.live[w.Index()].count.Load()
 	for i, other := range fw.port.Workers() {

@@ -2,11 +2,11 @@ package framework
 
 import "fwx/framework/completion"
 
-// A secondary connection is one that was expected. It lives on its parent's
-// worker, in its session, and has its listener's filters.
+// A secondary connection is one that was expected (see Connection.Expect). It lives on its
+// parent's worker, belongs to its session, and has its listener's filters.
 
-// Parent returns the connection whose filter has expected this one; nil for a
-// primary connection. It may have ended.
+// Parent returns the connection whose filter expected this one; nil for a primary connection.
+// The parent may have ended.
 func (c *Connection) Parent() *Connection {
 	if c.origin == nil {
 		return nil
@@ -18,11 +18,10 @@ func (c *Connection) Parent() *Connection {
 // primary connection.
 func (c *Connection) Expected() *Expected { return c.origin }
 
-// inward reports whether it is the server that has connected, and the client that
-// is connected to.
+// inward reports whether the server has connected, and the client is to be connected.
 func (c *Connection) inward() bool { return c.origin != nil && c.origin.dir == Downstream }
 
-// setPeer notes the side that has connected.
+// setPeer sets the side that has connected.
 func (c *Connection) setPeer(socket *completion.Socket) {
 	client := socket.RemoteAddress().Addr()
 	if c.inward() {
@@ -37,7 +36,7 @@ func (c *Connection) setPeer(socket *completion.Socket) {
 	c.session = c.fw.sessions.open(c.listener, client)
 }
 
-// setConnected notes the side that was connected to.
+// setConnected sets the side that the gateway has connected to.
 func (c *Connection) setConnected(side stream) {
 	if c.inward() {
 		c.internal = side
@@ -46,8 +45,8 @@ func (c *Connection) setConnected(side stream) {
 	}
 }
 
-// startPump goes on when both sides are there: the filter that has expected the
-// connection is told, and then the data flows.
+// startPump continues when both sides are connected: the filter that expected the connection
+// is told, and then the data flows.
 func (c *Connection) startPump() {
 	if c.origin == nil {
 		c.pump()
@@ -58,9 +57,9 @@ func (c *Connection) startPump() {
 	c.raise(EstablishedConnection)
 }
 
-// wantsEvent reports whether a filter with a mask is told the event that is raised. Of a
-// secondary connection it is if it wants all connections. The filter that has
-// expected the connection is told that it stands, and its end.
+// wantsEvent reports whether a filter with a mask is told the event. A filter is told of
+// secondary connections if its mask asks for all connections. The filter that expected the
+// connection is told that it is established, and that it has ended.
 func (c *Connection) wantsEvent(f *filter, mask EventMask) bool {
 	event := c.event.Type
 	wanted := mask&event != 0

@@ -12,17 +12,17 @@ import (
 	"fwx/framework/completion"
 )
 
-// A worker is short of receive buffers when receives wait for one and none gets any,
-// because all are kept by connections on which nothing moves. The operator is told, and
-// the connections that have not moved for longest make room.
+// A worker is short of receive buffers if receives wait for one and none becomes free, because
+// connections on which no data moves keep them all. Then the operator is alerted, and the
+// connections that have been idle longest are ended to make room.
 
-// maxShed bounds the connections that make room at a time.
+// maxShed bounds the connections that are ended at a time.
 const maxShed = 256
 
-// alertPause is how long no further alert tells of the same.
+// alertPause is the minimum time between two alerts about the same shortage.
 const alertPause = time.Minute
 
-// watchShortages has the workers tell when they are short of buffers.
+// watchShortages makes the workers report a shortage of buffers.
 func (fw *Firewall) watchShortages() {
 	for _, w := range fw.port.Workers() {
 		_ = w.Post(func() { w.OnShortage(func() { fw.short(w) }) }) // the port is open
@@ -57,8 +57,8 @@ func (fw *Firewall) short(w *completion.Worker) {
 	}
 }
 
-// keepsBuffer reports whether the connection keeps a receive buffer and waits for none of
-// the filters.
+// keepsBuffer reports whether the connection keeps a receive buffer without waiting for a
+// filter.
 func (c *Connection) keepsBuffer() bool {
 	if c.phase != phasePump || c.waitsForFilter() {
 		return false
@@ -67,9 +67,9 @@ func (c *Connection) keepsBuffer() bool {
 	return c.flows[Upstream].buffer != nil || c.flows[Downstream].buffer != nil || h != nil && h.x != nil && h.x.server != nil && h.x.server.buffer != nil
 }
 
-// Short returns the workers that are short of receive buffers: all are kept, and no
-// receive that waits for one has got it for a second. One that does not come to it before
-// the end of ctx is left out, see Stuck.
+// Short returns the workers that are short of receive buffers: all buffers are kept, and
+// receives have waited for one for a second. A worker that does not answer before ctx ends is
+// left out, see Stuck.
 func (fw *Firewall) Short(ctx context.Context) []int {
 	if fw.Port() == nil {
 		return nil

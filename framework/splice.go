@@ -2,19 +2,19 @@ package framework
 
 import "fwx/framework/completion"
 
-// A direction between two sockets that no filter watches, and in which much is
-// sent, goes through a pipe in the kernel instead of through the program: what is
-// received is spliced into it, and from it into the other socket. For small amounts
-// an ordinary receive and send are cheaper.
+// A direction between two sockets that no filter sees, and that carries bulk data, goes
+// through a pipe in the kernel instead of through the program: received data is spliced into
+// the pipe, and from there into the other socket. For small amounts an ordinary receive and
+// send are cheaper.
 
 const (
-	// bulkChunks is how many full buffers in a row make a bulk transfer.
+	// bulkChunks is how many full buffers in a row count as a bulk transfer.
 	bulkChunks = 4
-	// bulkLeast is how much has to be moved at once for it to go on.
+	// bulkLeast is how much each splice must move for the bulk transfer to continue.
 	bulkLeast = 32 << 10
 )
 
-// splice receives into a pipe, if that is worth while and possible.
+// splice receives into a pipe, if that is possible and worth it. It returns false if not.
 func (f *flow) splice() bool {
 	if f.full < bulkChunks || len(f.c.chain) > 0 {
 		return false

@@ -13,19 +13,19 @@ import (
 	"fwx/framework/tlsstream"
 )
 
-// upstream is a set of servers that do the same.
+// upstream is a set of equivalent servers.
 type upstream struct {
 	config   UpstreamConfig
 	balancer *balance.Upstream
-	tls      *upstreamTLS // nil: TLS is not spoken with them
-	header   string       // by which requests are hashed, in lower case; empty: by the client's address
-	begun    bool         // its servers are in force
-	retired  atomic.Bool  // no generation to come has it: idle connections to its servers are not kept
+	tls      *upstreamTLS // nil: TLS is not used with the servers
+	header   string       // field whose value chooses the server, in lower case; empty: the client's address does
+	begun    bool         // the balancer has been started
+	retired  atomic.Bool  // no future generation uses the upstream, so connections are not kept idle
 }
 
-// makeUpstreams makes the upstreams. One of which nothing has changed is that of the
-// current generation, with its idle connections, its health and its TLS sessions; of one
-// of which only the servers have not changed it is the servers; nil: there is no such
+// makeUpstreams makes the upstreams. An upstream that has not changed is taken over from the
+// current generation, with its idle connections, its health and its TLS sessions. If only its
+// servers are unchanged, the balancer is taken over. current is nil if there is no such
 // generation.
 func (g *generation) makeUpstreams(current *generation) {
 	for i, uc := range g.config.Upstreams {
@@ -43,7 +43,7 @@ func (g *generation) makeUpstreams(current *generation) {
 	}
 }
 
-// upstreamOf returns the upstream of a name; nil if there is none.
+// upstreamOf returns the upstream with a name; nil if there is none.
 func (g *generation) upstreamOf(name string) *upstream {
 	if g == nil {
 		return nil
@@ -54,7 +54,7 @@ func (g *generation) upstreamOf(name string) *upstream {
 	return nil
 }
 
-// servers returns the servers of the upstream of a name; nil if there is none.
+// balancerOf returns the balancer of the upstream with a name; nil if there is none.
 func (g *generation) balancerOf(name string) *balance.Upstream {
 	if u := g.upstreamOf(name); u != nil {
 		return u.balancer
@@ -62,12 +62,12 @@ func (g *generation) balancerOf(name string) *balance.Upstream {
 	return nil
 }
 
-// retire has an upstream that was replaced keep no connections that nobody uses. The
-// servers go on if another upstream has them.
+// retire closes the idle connections of an upstream that was replaced, and keeps no new ones.
+// The balancer continues if another upstream has it.
 func (u *upstream) retire(fw *Firewall) {
 	u.retired.Store(true)
 	for i, w := range fw.port.Workers() {
-		_ = w.Post(func() { // an error means that the service ends
+		_ = w.Post(func() { // an error means that the service has ended
 			if h := fw.live[i].http; h != nil {
 				h.drop(func(s *serverConn) bool { return s.key.upstream == u })
 			}
@@ -75,12 +75,12 @@ func (u *upstream) retire(fw *Firewall) {
 	}
 }
 
-// balances reports whether servers are those of an upstream of the generation.
+// balances reports whether a balancer belongs to an upstream of the generation.
 func (g *generation) balances(servers *balance.Upstream) bool {
 	return slices.ContainsFunc(g.upstreams, func(u *upstream) bool { return u.balancer == servers })
 }
 
-// resolve looks up the names of the servers that are not in force yet.
+// resolve looks up the names of the servers of balancers that have not been started.
 func (g *generation) resolve(ctx context.Context) error {
 	var errs []error
 	for _, u := range g.upstreams {
@@ -91,8 +91,8 @@ func (g *generation) resolve(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// beginServers puts the servers in force that are not yet. Those that the current
-// generation has for the same upstream are handed over to them.
+// beginBalancers starts the balancers that have not been started. They take over from the
+// current generation's balancer of the same upstream.
 func (g *generation) beginBalancers() {
 	current := g.fw.current.Load()
 	if current == g { // it is the first
@@ -106,20 +106,20 @@ func (g *generation) beginBalancers() {
 			u.balancer.Secure(u.tls.check)
 		}
 		if !u.begun {
-			_ = u.balancer.Begin(workers[i%len(workers)], current.balancerOf(u.config.Name)) // an error means that the service ends
+			_ = u.balancer.Begin(workers[i%len(workers)], current.balancerOf(u.config.Name)) // an error means that the service has ended
 			u.begun = true
 		}
 	}
 }
 
-// attempts is the connecting of a connection to a server: that of its origin, or one
-// after the other of its upstream.
+// attempts is the process of connecting a connection to a server: to the one that was
+// expected, or to those of its upstream, one after the other.
 type attempts struct {
 	overlapped *completion.Overlapped
-	server     *balance.Server   // has a place for the connection; nil: none has
-	tried      []*balance.Server // in vain
-	stream     *tlsstream.Stream // with the one that was connected, while the handshake goes on
-	refusal    error             // why there is no server
+	server     *balance.Server   // the server at which the connection occupies a place; nil: at none
+	tried      []*balance.Server // servers that have failed
+	stream     *tlsstream.Stream // the connected server, while the TLS handshake is in progress
+	refusal    error             // why no server could be chosen
 	lastErr    error
 }
 
@@ -139,7 +139,7 @@ func (a *attempts) cancel() {
 	}
 }
 
-// release gives back the place at the server.
+// release gives up the place at the server.
 func (a *attempts) release() {
 	if a.server != nil {
 		a.server.Release()
@@ -147,7 +147,7 @@ func (a *attempts) release() {
 	}
 }
 
-// serverFailed notes that the server could not be connected.
+// serverFailed records that the server could not be connected.
 func (a *attempts) serverFailed(err error) {
 	a.lastErr = err
 	if a.server != nil {
@@ -157,8 +157,8 @@ func (a *attempts) serverFailed(err error) {
 	}
 }
 
-// chooseServer chooses a server and asks the filters. Where an expected connection goes
-// is known already. If there is no server, a filter may still play one.
+// chooseServer chooses a server and asks the filters. For an expected connection the server is
+// known. If no server is available, a filter may still emulate one.
 func (c *Connection) chooseServer() {
 	if c.origin != nil {
 		c.setServer(c.origin.to)
@@ -168,7 +168,7 @@ func (c *Connection) chooseServer() {
 	c.raise(ConnectTCP)
 }
 
-// choose takes a place at a server of the upstream.
+// choose occupies a place at a server of the upstream.
 func (c *Connection) choose() {
 	a := &c.attempts
 	a.server, a.refusal = c.upstream.balancer.Choose(balance.AddressKey(c.client.Addr()), a.tried)
@@ -177,15 +177,14 @@ func (c *Connection) choose() {
 	}
 }
 
-// setServer notes the server that is to be connected.
+// setServer sets the server that is to be connected.
 func (c *Connection) setServer(to completion.Address) {
-	if !c.inward() { // then it is the client, who is known
+	if !c.inward() { // otherwise the client is to be connected, and its address is set
 		c.server = to
 	}
 }
 
-// connect begins to connect to the chosen server, or if that cannot be begun to the
-// next one.
+// connect begins to connect to the chosen server, or to the next one if that fails at once.
 func (c *Connection) connect() {
 	a := &c.attempts
 	if a.overlapped == nil {
@@ -210,7 +209,7 @@ func (c *Connection) connect() {
 	c.unreachable()
 }
 
-// mayConnect reports whether there is a server that has not been tried.
+// mayConnect reports whether there is a server to try.
 func (c *Connection) mayConnect() bool {
 	a := &c.attempts
 	if c.origin != nil {
@@ -219,7 +218,7 @@ func (c *Connection) mayConnect() bool {
 	return a.server != nil
 }
 
-// serverFailed goes on to the next server after one that could not be connected.
+// serverFailed chooses the next server after one that could not be connected.
 func (c *Connection) serverFailed(err error) {
 	a := &c.attempts
 	a.serverFailed(err)
@@ -267,17 +266,17 @@ func (n *connecting) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Ove
 	c.afterCompletion()
 }
 
-// connected goes on with a server that has been connected.
+// connected continues with a server that has been connected.
 func (c *Connection) connected(side stream) {
 	if s := c.attempts.server; s != nil {
 		s.Report(nil)
 	}
-	c.attempts.overlapped, c.attempts.tried = nil, nil // many connections stand for a long time
+	c.attempts.overlapped, c.attempts.tried = nil, nil // free memory: many connections are long-lived
 	c.setConnected(side)
 	c.startPump()
 }
 
-// tryNext goes on with the next server.
+// tryNext continues with the next server.
 func (c *Connection) tryNext(err error) {
 	if errors.Is(err, completion.ErrOperationAborted) {
 		err = fmt.Errorf("no answer within %v", c.connectTimeout())
@@ -286,7 +285,7 @@ func (c *Connection) tryNext(err error) {
 	c.connect()
 }
 
-// secure begins the TLS handshake with the server that was connected.
+// secure begins the TLS handshake with the connected server.
 func (c *Connection) secure(socket *completion.Socket) {
 	a := &c.attempts
 	stream, err := c.upstream.tls.secure(socket, hostOf(a.server.Target().Text), c.secured)
@@ -298,7 +297,7 @@ func (c *Connection) secure(socket *completion.Socket) {
 	a.stream = stream
 }
 
-// secured is told the end of that handshake.
+// secured is called when that handshake has ended.
 func (c *Connection) secured(err error) {
 	stream := c.attempts.stream
 	c.attempts.stream = nil
@@ -313,11 +312,11 @@ func (c *Connection) secured(err error) {
 	c.afterCompletion()
 }
 
-// SetUpstream chooses the upstream whose servers the connection goes to. It is legal in
-// the handlers of AcceptedConnection and ClientHello, before a server is chosen, anywhere
-// else ErrBadContext; a name that the configuration does not have is an
-// *UnknownNameError. Where HTTP is spoken it is that of the requests for which neither a
-// route nor Exchange.SetUpstream names another.
+// SetUpstream chooses the upstream that the connection goes to. It may be called in the
+// handlers of AcceptedConnection and ClientHello, before a server is chosen; anywhere else it
+// returns ErrBadContext. It returns an *UnknownNameError if the name is not configured. If
+// HTTP is spoken, this is the upstream of requests for which neither a route nor
+// Exchange.SetUpstream names another.
 func (c *Connection) SetUpstream(name string) error {
 	g := c.listener.generation.Load()
 	i := g.config.upstream(name)
