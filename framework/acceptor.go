@@ -10,28 +10,27 @@ import (
 	"fwx/framework/internal/rebind"
 )
 
-// acceptor accepts clients on one address, for the listener that the current
-// generation has there. It lives on one worker and hands each connection to the
-// worker that has the fewest.
+// acceptor accepts clients on one address, for the listener that the current generation has
+// there. It lives on one worker and hands each connection to the worker with the fewest.
 type acceptor struct {
 	fw       *Firewall
-	address  completion.Address // as the configuration has it
+	address  completion.Address // as configured
 	worker   *completion.Worker
 	socket   *completion.Listener
 	listener *listener // nil: nothing is accepted yet
 	accept   *completion.Overlapped
 	retry    *completion.Timer
-	waiting  *completion.Accepted // came when there were too many, and has no place yet
-	full     bool                 // the limit of connections was reached; said once
-	failing  bool                 // accepting fails; said once
+	waiting  *completion.Accepted // accepted while the limit of connections was reached; has no place yet
+	full     bool                 // the limit of connections is reached, and has been logged
+	failing  bool                 // accepting fails, and that has been logged
 }
 
-// retryAccept is how long a listener waits when the system has run out of
-// something that an accepted connection needs.
+// retryAccept is how long a listener pauses if the system lacks a resource for another
+// connection.
 const retryAccept = 100 * time.Millisecond
 
-// openAcceptor binds an address, so that a taken one is known before anything
-// else starts.
+// openAcceptor binds an address before anything else is started, so that an address in use is
+// noticed.
 func openAcceptor(ctx context.Context, fw *Firewall, w *completion.Worker, address completion.Address) (*acceptor, error) {
 	a := &acceptor{fw: fw, address: address, worker: w}
 	err := rebind.Try(ctx, fw.logger, address.String(), func() (err error) {
@@ -53,7 +52,7 @@ func (a *acceptor) open() (err error) {
 	return a.accept.SetNotificationInterface(a, nil)
 }
 
-// serve accepts for a listener from now on.
+// serve starts to accept for a listener.
 func (a *acceptor) serve(l *listener) {
 	_ = a.worker.Call(func() { // an error means that the service ends
 		a.listener = l
@@ -61,7 +60,7 @@ func (a *acceptor) serve(l *listener) {
 	})
 }
 
-// next accepts the next connection, unless there are too many.
+// next accepts the next connection, unless the limit is reached.
 func (a *acceptor) next() {
 	if a.listener == nil || a.socket.Closed() || a.accept.InFlight() || a.retry.Armed() {
 		return
@@ -78,10 +77,10 @@ func (a *acceptor) next() {
 	}
 }
 
-// isFull reports whether there are as many connections as there may be.
+// isFull reports whether the limit of connections is reached.
 func (a *acceptor) isFull() bool {
 	open, limit := a.fw.open.Load(), a.fw.limit.Load()
-	if open < limit-limit/10 { // lest a service at its limit says so for each connection
+	if open < limit-limit/10 { // otherwise a service at its limit would log each connection
 		a.full = false
 	}
 	if open < limit && a.waiting == nil {
@@ -103,13 +102,13 @@ func (a *acceptor) later(err error) {
 	a.retry.Reset(retryAccept)
 }
 
-// resume goes on accepting after the limit was reached.
+// resume accepts again after the limit was reached.
 func (a *acceptor) resume() { _ = a.worker.Post(a.next) } // an error means that the service ends
 
-// CompleteAsyncIO takes an accepted connection to its worker.
+// CompleteAsyncIO hands an accepted connection to its worker.
 func (a *acceptor) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overlapped, _ any) {
 	switch {
-	case a.socket.Closed(): // nobody counts on this connection any more
+	case a.socket.Closed(): // the listener is closed
 		if accepted, ok := o.TakeValue().(completion.Accepted); ok {
 			accepted.Discard()
 		}
@@ -127,8 +126,8 @@ func (a *acceptor) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overl
 	a.next()
 }
 
-// hand takes an accepted connection to the worker that has the fewest. If other
-// listeners have taken the last place meanwhile, it waits.
+// hand hands an accepted connection to the worker with the fewest. If other listeners have
+// occupied the last place meanwhile, it waits.
 func (a *acceptor) hand(accepted completion.Accepted) {
 	l, w := a.listener, a.fw.leastLoaded(a.worker)
 	if !l.count(w) {
@@ -146,13 +145,13 @@ func (a *acceptor) hand(accepted completion.Accepted) {
 	}
 }
 
-// isTransient reports whether an error of accept is about one connection,
-// which went away while it waited, and not about the listener.
+// isTransient reports whether an error of accept concerns one connection, which was closed
+// before it was accepted, and not the listener.
 func isTransient(err error) bool {
 	return errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.EPROTO) || errors.Is(err, syscall.EPERM)
 }
 
-// close ends the accepting; it waits until the worker has done so.
+// close stops accepting. It returns when the worker has done so.
 func (a *acceptor) close() {
 	_ = a.worker.Call(func() { // an error means that the port is closed already
 		a.retry.Stop()

@@ -9,8 +9,8 @@ import (
 	"fwx/framework/strict"
 )
 
-// address parses the address of a listener or a unix socket. The path of a unix socket starts
-// from the directory of the configuration.
+// address parses the address of a listener or a unix socket. The path of a unix socket is
+// relative to the directory of the configuration.
 func (c *Config) address(text string) (completion.Address, error) {
 	a, err := completion.ParseAddress(text)
 	if err != nil {
@@ -20,8 +20,8 @@ func (c *Config) address(text string) (completion.Address, error) {
 	return a, a.Check()
 }
 
-// locate returns an address with the path of a unix socket made to start from
-// the directory of the configuration.
+// locate returns an address whose unix socket path is resolved against the directory of the
+// configuration.
 func (c *Config) locate(a completion.Address) completion.Address {
 	if a.IsUnix() && a.Path[0] != '@' && !filepath.IsAbs(a.Path) {
 		a.Path = filepath.Join(c.Dir, a.Path)
@@ -29,19 +29,19 @@ func (c *Config) locate(a completion.Address) completion.Address {
 	return a
 }
 
-// place is an address that is to be listened on, and who does.
+// place is an address to listen on, and the part of the configuration that has it.
 type place struct {
 	user    string
 	address completion.Address
 }
 
-// checkPlaces reports addresses that are in each other's way, which binding them would show.
+// checkPlaces reports addresses that conflict with each other, before binding them would fail.
 func (c *Config) checkPlaces(mistakes *strict.Errors) {
 	var places []place
 	add := func(p part, user, listen string) {
 		address, err := c.address(listen)
 		if err != nil {
-			return // it has been reported
+			return // reported elsewhere
 		}
 		for _, other := range places {
 			if inTheWay(address, other.address) {
@@ -60,8 +60,8 @@ func (c *Config) checkPlaces(mistakes *strict.Errors) {
 	}
 }
 
-// inTheWay reports whether two addresses cannot be listened on at a time. Port 0 is one that is
-// free; an address that stands for all has everything at its port, that of IPv6 IPv4 too.
+// inTheWay reports whether two addresses conflict. Port 0 never does. An unspecified address
+// conflicts with every address on its port; that of IPv6 includes IPv4.
 func inTheWay(a, b completion.Address) bool {
 	if a.IsUnix() || b.IsUnix() {
 		return a.IsUnix() && b.IsUnix() && filepath.Clean(a.Path) == filepath.Clean(b.Path)

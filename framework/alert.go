@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// Alert is something about a filter, or about a worker, that an operator wants to be told
-// of when it happens, such as that a filter keeps failing and is left out.
+// Alert is something about a filter or a worker that an operator wants to know at once, such
+// as that a filter keeps failing and is skipped.
 type Alert struct {
 	Time   time.Time `json:"time"`
-	Filter string    `json:"filter"` // empty: it is about the worker
-	Worker int       `json:"worker"` // on which it happened
+	Filter string    `json:"filter"` // empty: the alert concerns the worker
+	Worker int       `json:"worker"` // the worker on which it happened
 	Text   string    `json:"text"`
 }
 
-// keptAlerts is how many alerts are kept for those who ask later.
+// keptAlerts is how many alerts are kept.
 const keptAlerts = 100
 
-// alertList is the last alerts, the oldest first.
+// alertList holds the last alerts, oldest first.
 type alertList struct {
 	mu   sync.Mutex
 	last []Alert
-	tell func(Alert) // the host program; nil: it does not want to know
+	tell func(Alert) // calls the host program; nil: it has not set OnAlert
 }
 
-// RaiseAlert tells the host program and the admin listener of something about a filter,
-// which the log is told by the filter itself. It may be called on any goroutine.
+// RaiseAlert tells the host program and the admin listener about a filter, which logs the
+// event itself. It may be called on any goroutine.
 func (fw *Firewall) RaiseAlert(filter string, worker int, text string) {
 	a := Alert{Time: time.Now(), Filter: filter, Worker: worker, Text: text}
 	if fw.port != nil {

@@ -9,31 +9,29 @@ type EventMask uint32
 // The event types.
 const (
 	// ConnectTCP: a client's connection is about to be connected to a server
-	// (fwx_Connect_Tcp). Connection.Server is known, unless there is none to be had;
-	// should it not answer, another server of the same upstream is taken without
-	// asking again. Data filters may be attached.
+	// (fwx_Connect_Tcp). Connection.Server is set, unless no server is available. If the
+	// server does not answer, another server of the same upstream is tried without another
+	// event. Data filters may be attached.
 	ConnectTCP EventMask = 0x001
 	// AcceptedConnection: a client has connected to a listener
 	// (fwx_AcceptedConnection). No server has been chosen yet. Data filters may be attached.
 	AcceptedConnection EventMask = 0x020
-	// ConnectionTerminating: a connection has ended (fwx_ConnectionTerminating).
-	// It comes once for each connection to every filter attached to the
-	// session, whatever the end was. It never causes an attach and cannot be denied.
+	// ConnectionTerminating: a connection has ended (fwx_ConnectionTerminating). It is raised
+	// once for each connection, for every filter attached to the session, no matter how the
+	// connection ended. It never attaches a filter and cannot be denied.
 	ConnectionTerminating EventMask = 0x100
-	// EstablishedConnection: a connection that was expected stands, and its data
-	// will flow (fwx_EstablishedConnection). It is told to the filter that
-	// Expectation.Filter names, whatever its mask is, and to no other. Data filters
-	// may be attached.
+	// EstablishedConnection: a connection that was expected is established, and its data will
+	// flow (fwx_EstablishedConnection). Only the filter named by Expectation.Filter is told,
+	// no matter what its mask is. Data filters may be attached.
 	EstablishedConnection EventMask = 0x200
-	// ClientHello: a client has begun TLS on a listener with TLS. It comes behind
-	// AcceptedConnection, before the handshake and before a server is chosen;
-	// Connection.TLS has what the client offers. The handler may decide by
-	// Connection.SetTLSMode and SetUpstream how it goes on; a denial is told to the
-	// client by an alert. The SDK has no such event.
+	// ClientHello: a client has begun TLS on a listener with TLS. It is raised after
+	// AcceptedConnection, before the handshake and before a server is chosen; Connection.TLS
+	// says what the client offers. The handler may call Connection.SetTLSMode and
+	// SetUpstream. If it denies, the client is sent an alert. The SDK has no such event.
 	ClientHello EventMask = 0x00010000
 	// AssociatedProtocolsAllConnections in a mask asks for the events of secondary
-	// connections, too (fwxAssociatedProtocolsAllConnections). Without it a filter
-	// is told those of primary connections only.
+	// connections, too (fwxAssociatedProtocolsAllConnections). Without it a filter is only
+	// told those of primary connections.
 	AssociatedProtocolsAllConnections EventMask = 0x02000000
 )
 
@@ -55,24 +53,23 @@ func (m EventMask) String() string {
 	}
 }
 
-// Event is something that a session filter is told (FwxFirewallEvent).
+// Event is what a session filter is told (FwxFirewallEvent).
 type Event struct {
 	// Type is one of the event types.
 	Type EventMask
 	held bool // a handler answered Hold
 
-	// Connection is the connection that it concerns.
+	// Connection is the connection concerned.
 	Connection *Connection
 
-	next      int           // the session filter whose turn it is
+	next      int           // index of the session filter to tell next
 	heldSince time.Duration // when a handler answered Hold, on the worker's clock
 	handler   string        // name of the filter whose handler runs or holds
 }
 
-// Resume gives the verdict that a handler deferred by Hold. It must be called
-// on the connection's worker, after the handler has returned. When nothing is
-// held it is ErrBadContext. The filters whose turn it is then are called before
-// it returns.
+// Resume gives the verdict that a handler deferred by Hold. It must be called on the
+// connection's worker, after the handler has returned. It returns ErrBadContext if the event
+// is not held. The remaining filters are called before it returns.
 func (ev *Event) Resume(v Verdict) error {
 	if !ev.held || v.kind == verdictHold {
 		return ErrBadContext

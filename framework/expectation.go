@@ -11,61 +11,61 @@ import (
 	"fwx/framework/completion"
 )
 
-// Expectation is a secondary connection that a filter has read of in the data of
-// another one: the data connection of FTP, the media of a call.
+// Expectation describes a secondary connection that is announced in the data of another one,
+// such as the data connection of FTP or the media of a call.
 type Expectation struct {
-	// Direction says who connects: Upstream the client, as in passive FTP,
-	// Downstream the server, as in active FTP.
+	// Direction says who connects: Upstream means the client, as in passive FTP, Downstream
+	// the server, as in active FTP.
 	Direction Direction
-	// To is the address on the other side that the gateway then connects to. It is
-	// for the filter to judge it: a peer may announce any address there is.
+	// To is the address on the other side to which the gateway then connects. The filter must
+	// judge it: a peer may announce any address.
 	To netip.AddrPort
-	// From is who may connect. Without any it is the address of the peer that this
-	// connection has on that side; everyone has to be said: 0.0.0.0/0, ::/0.
+	// From says who may connect. If it is empty, only the address of this connection's peer
+	// on that side may. To allow everyone, write 0.0.0.0/0 and ::/0.
 	From []netip.Prefix
-	// Local is where to listen. Without an IP address it is the one that this
-	// connection has on that side; port 0 takes a free one.
+	// Local is the address on which to listen. Without an IP address it is the one that this
+	// connection uses on that side; port 0 chooses a free port.
 	Local netip.AddrPort
-	// Timeout is how long to wait; 0 means 1 minute, and 10 minutes is the most.
+	// Timeout is how long to wait; 0 means 1 minute. The maximum is 10 minutes.
 	Timeout time.Duration
-	// Filter is the session filter that is told EstablishedConnection, the caller's
-	// own; nil: none.
+	// Filter is the session filter that is told EstablishedConnection: the caller's own, or
+	// nil.
 	Filter SessionFilter
 }
 
 const (
-	// maxExpected bounds what one connection may expect at a time.
+	// maxExpected bounds the connections that one connection may expect at a time.
 	maxExpected = 16
 
 	defaultExpectation = time.Minute
 	maxExpectation     = 10 * time.Minute
 )
 
-// Expected is a secondary connection that is waited for (IFWXFirewallAction). It
-// is over when the connection has come, when its time is up, when the connection
-// that expects it ends, and by Cancel. It is used on that connection's worker only.
+// Expected is a secondary connection that is awaited (IFWXFirewallAction). It ends when the
+// connection arrives, when its time is up, when the connection that expects it ends, and by
+// Cancel. It is used on that connection's worker only.
 type Expected struct {
 	parent     *Connection
 	dir        Direction
 	to         completion.Address
 	from       []netip.Prefix
-	requester  *filter // is told; nil: none
+	requester  *filter // the filter that is told; nil: none
 	socket     *completion.Listener
 	overlapped *completion.Overlapped
 	retry      *completion.Timer
 	limit      *completion.Timer
-	warned     bool // of what went wrong meanwhile
+	warned     bool // a failure has been logged
 }
 
-// Expect listens for one secondary connection and lets it go on to where it is
-// meant to go, through the filters of the listener (AllowFutureConnect,
-// BindForClient, RedirectConnections). Expected.Address is what the side that is
-// to connect has to be told. Who expects several connections calls it several times.
+// Expect listens for one secondary connection and forwards it to its destination, through the
+// filters of the listener (AllowFutureConnect, BindForClient, RedirectConnections).
+// Expected.Address is the address that must be announced to the side that connects. To expect
+// several connections, call Expect once for each.
 //
-// It is ErrTerminating on a connection that has ended, ErrBadContext if there is
-// no socket on that side (yet, or because it is emulated), ErrTooManyConnections
-// if 16 are expected already or the service has no place for one more, and the
-// system's error if it cannot listen.
+// It returns ErrTerminating if the connection has ended, ErrBadContext if there is no socket
+// on that side (yet, or because it is emulated), ErrTooManyConnections if 16 connections are
+// expected already or the service has no place for another, and the system's error if it
+// cannot listen.
 func (c *Connection) Expect(e Expectation) (*Expected, error) {
 	side := c.side(e.Direction)
 	switch {
@@ -96,7 +96,7 @@ func (c *Connection) Expect(e Expectation) (*Expected, error) {
 	return x, nil
 }
 
-// complete checks the expectation and fills in what is left out.
+// complete checks the expectation and fills in defaults.
 func (e *Expectation) complete(side stream) error {
 	peer, local := address(side.RemoteAddress().AddrPort), side.LocalAddrPort().Addr().Unmap()
 	e.From = slices.Clone(e.From)
@@ -124,11 +124,11 @@ func (e *Expectation) complete(side stream) error {
 	return nil
 }
 
-// address returns an IP address as prefixes have them.
+// address returns an IP address in the form that prefixes use.
 func address(a netip.AddrPort) netip.Addr { return a.Addr().Unmap().WithZone("") }
 
-// filterOf returns the filter that a session filter belongs to; nil: it is not
-// one of the connection's session.
+// filterOf returns the filter to which a session filter belongs; nil if it is not attached to
+// the connection's session.
 func (c *Connection) filterOf(sf SessionFilter) *filter {
 	if !reflect.ValueOf(sf).Comparable() {
 		return nil
@@ -159,19 +159,19 @@ func (x *Expected) listen(local netip.AddrPort, timeout time.Duration) (err erro
 	return nil
 }
 
-// Address returns the address on which the connection is waited for.
+// Address returns the address on which the gateway listens for the connection.
 func (x *Expected) Address() netip.AddrPort { return x.socket.Address().AddrPort }
 
-// Cancel gives the expectation up (IFWXFirewallAction::Cancel). On a connection
-// that has come it has no effect.
+// Cancel gives up the expectation (IFWXFirewallAction::Cancel). It has no effect once the
+// connection has arrived.
 func (x *Expected) Cancel() {
 	if x.close() {
 		x.parent.listener.uncount(x.parent.worker)
 	}
 }
 
-// close ends the waiting; false if it has ended already. The place that is kept
-// for the connection is the caller's then.
+// close stops waiting. It returns false if that has been done already. Otherwise the place
+// reserved for the connection belongs to the caller.
 func (x *Expected) close() bool {
 	if x.socket.Closed() {
 		return false
@@ -184,7 +184,7 @@ func (x *Expected) close() bool {
 	return true
 }
 
-// accept waits for the next that connects.
+// accept waits for the next peer to connect.
 func (x *Expected) accept() {
 	if err := x.socket.Accept(x.overlapped); err != nil {
 		x.later(err)
@@ -197,7 +197,7 @@ func (x *Expected) later(err error) {
 	x.retry.Reset(retryAccept)
 }
 
-// CompleteAsyncIO admits who was expected.
+// CompleteAsyncIO admits a peer that was expected.
 func (x *Expected) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overlapped, _ any) {
 	a, _ := o.TakeValue().(completion.Accepted)
 	switch {
@@ -226,7 +226,7 @@ func (x *Expected) expects(peer completion.Address) bool {
 	return slices.ContainsFunc(x.from, func(p netip.Prefix) bool { return p.Contains(address(peer.AddrPort)) })
 }
 
-// warn logs why the connection has not come, the first time.
+// warn logs why the connection has not arrived, once.
 func (x *Expected) warn(err error) {
 	if x.warned {
 		return

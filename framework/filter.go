@@ -6,43 +6,43 @@ import (
 	"os"
 )
 
-// Filter is a filter of the service (IFWXFilter). One object serves all
-// sessions; its methods are called on any worker, and from FilterInit's return
-// on by several at a time.
+// Filter is a filter of the service (IFWXFilter). One object serves all sessions. Its methods
+// are called on any worker, and once FilterInit has returned, by several workers at a time.
 type Filter interface {
-	// FilterInit makes the filter ready and returns the events it wants to
-	// see. It runs on a goroutine of its own before the first connection is
-	// accepted and may block. An error refuses the start of the service, or the
-	// new configuration; a filter that can be done without returns no events instead.
+	// FilterInit makes the filter ready and returns the events that it wants. It runs on a
+	// goroutine of its own before the first connection is accepted, and may block. If it
+	// returns an error, the service does not start, or the new configuration is refused. A
+	// filter that is optional returns no events instead.
 	FilterInit(fw *Firewall) (EventMask, error)
-	// AttachToSession returns the filter's object for a session. It is called
-	// once for each session, on the first event that matches the mask. The
-	// mask may be changed for this session. An error makes the connection fail.
+	// AttachToSession returns the filter's object for a session. It is called once for each
+	// session, on the first event that matches the mask. It may change the mask for this
+	// session. An error makes the connection fail.
 	AttachToSession(s *Session, mask *EventMask) (SessionFilter, error)
 }
 
-// SessionFilter is a filter's object for one session (IFWXSessionFilter).
-// Connections of one client may live on different workers, so it may be
-// called by several at a time, for different connections.
+// SessionFilter is a filter's object for one session (IFWXSessionFilter). The connections of a
+// client may live on different workers, so several workers may call it at a time, for
+// different connections.
 type SessionFilter interface {
-	// FirewallEventHandler is told an event and answers Pass, Deny or Hold.
-	// Only in here may data filters be attached. The event is valid until the
-	// verdict has been given.
+	// FirewallEventHandler is called with an event and answers Pass, Deny or Hold. Data
+	// filters can only be attached while it runs. The event is valid until the verdict has
+	// been given.
 	FirewallEventHandler(ev *Event) Verdict
 }
 
-// DataFilter sees the data of one connection (IFWXDataFilter). Everything for
-// one connection is called on its worker, one call at a time.
+// DataFilter sees the data of one connection (IFWXDataFilter). Everything for one connection
+// is called on its worker, one call at a time.
 type DataFilter interface {
-	// Data is given a chunk and answers with any verdict. The chunk must not be
-	// changed, which the race detector's build checks, and is valid until the verdict has been given, after a Hold too.
+	// Data is called with a chunk and answers with any verdict. The chunk must not be
+	// changed, which programs built with the race detector check. It is valid until the
+	// verdict has been given, also after a Hold.
 	Data(c *Connection, dir Direction, chunk []byte) Verdict
 }
 
-// Ender is a data filter that wants to know when the stream in a direction has
-// ended, as one does that keeps a part of what it was given. What it answers with
-// Replace goes on before the end; Pass and Drop say that there is nothing. It is
-// told once for each direction, unless the connection ends first.
+// Ender is a data filter that wants to know when the stream in a direction has ended, because
+// it keeps back a part of what it was given. What it answers with Replace is sent before the
+// end; Pass and Drop mean that there is nothing to send. It is called once for each direction,
+// unless the connection ends first.
 type Ender interface {
 	End(c *Connection, dir Direction) Verdict
 }
@@ -55,35 +55,35 @@ type Detacher interface{ Detach() }
 // while it holds one of its events. It must still resume the event.
 type Interrupter interface{ Interrupt(c *Connection) }
 
-// FilterShutdowner is a filter that has something to end with the service
-// (IFWXFilter::FilterShutdown). It is called after the last connection, on a
-// goroutine of its own, also when FilterInit has failed. Its context lasts 60
-// seconds; Firewall.UpdateServiceStatus prolongs it.
+// FilterShutdowner is a filter that must do something when the service ends
+// (IFWXFilter::FilterShutdown). FilterShutdown is called after the last connection has ended,
+// on a goroutine of its own, even if FilterInit has failed. Its context lasts 60 seconds;
+// Firewall.UpdateServiceStatus prolongs it.
 type FilterShutdowner interface {
 	FilterShutdown(ctx context.Context) error
 }
 
-// Retirer is a filter that wants to know when it is replaced: a Reload has made
-// another one for new connections. Reload waits for it, so it should not wait. The
-// filter goes on with the connections that it sees; FilterShutdown is called when the
-// last of them has ended.
+// Retirer is a filter that wants to know when it is replaced: a Reload has made another filter
+// for new connections. Reload waits for Retire to return, so it should not block. The filter
+// continues with the connections that it sees; FilterShutdown is called when the last of them
+// has ended.
 type Retirer interface{ Retire() }
 
-// Reopener is a filter that keeps files open which somebody else may rename or remove,
-// such as logs. Reopen is called by Firewall.Reopen, on its goroutine, and should not wait:
-// the filter looks whether its names still stand for what it has open, and opens anew
-// what they do not.
+// Reopener is a filter that keeps files open, such as logs, which another program may rename
+// or remove. Firewall.Reopen calls Reopen on its own goroutine, so it should not block: the
+// filter checks whether the names still refer to its open files, and opens those again that do
+// not.
 type Reopener interface{ Reopen() }
 
-// Checker is a filter that can tell whether it would start. Check is called by
-// Firewall.Check, on its goroutine, of a filter whose FilterInit was not called. It returns
-// what that would return, and changes nothing outside the program.
+// Checker is a filter that can tell whether it would start. Firewall.Check calls Check on its
+// own goroutine, if FilterInit has not been called. Check returns the error that FilterInit
+// would return, and changes nothing outside the program.
 type Checker interface {
 	Check(ctx context.Context) error
 }
 
-// FileUser is a filter that is made from files. Reload makes it anew when one of them
-// has changed.
+// FileUser is a filter that is made from files. Reload makes it again if one of them has
+// changed.
 type FileUser interface {
 	// Files returns the files that have been read so far. It may be called at any time.
 	Files() []File
@@ -92,10 +92,10 @@ type FileUser interface {
 // File is a file that a filter has read.
 type File struct {
 	Path string
-	Sum  [sha256.Size]byte // of what was read; zero: it could not be
+	Sum  [sha256.Size]byte // checksum of what was read; zero: the file could not be read
 }
 
-// changed reports whether the file is not what it was.
+// changed reports whether the file is different now.
 func (f File) changed() bool {
 	content, err := os.ReadFile(f.Path)
 	if err != nil {
@@ -104,10 +104,9 @@ func (f File) changed() bool {
 	return sha256.Sum256(content) != f.Sum
 }
 
-// PriorityClass is the place of a data filter in the chain
-// (FwxDataFilterPriorityClass): the first is nearest to the client, which it
-// sees first in the upstream direction and last in the other. Inside a class
-// the order is that of the listener's filters.
+// PriorityClass is the place of a data filter in the chain (FwxDataFilterPriorityClass). The
+// first class is nearest to the client: it sees data first in the upstream direction, and last
+// in the other. Within a class the order is that of the listener's filters.
 type PriorityClass uint8
 
 // The priority classes, from the client to the server.

@@ -16,38 +16,38 @@ import (
 	"fwx/framework/strict"
 )
 
-// Firewall is the service that a host program makes and runs (IFWXFirewall): the
-// generations of its configuration, the clients' sessions, and the completion port
-// that all of it runs on.
+// Firewall is the service that a host program makes and runs (IFWXFirewall): the generations
+// of its configuration, the clients' sessions, and the completion port on which everything
+// runs.
 type Firewall struct {
 	registry  *Registry
 	logger    *slog.Logger
 	onStatus  func(ServiceStatus)
 	alerts    alertList
 	port      *completion.Port
-	published atomic.Pointer[completion.Port] // port, for other goroutines than that of Start
-	current   atomic.Pointer[generation]      // which new connections begin with
+	published atomic.Pointer[completion.Port] // port, for goroutines other than that of Start
+	current   atomic.Pointer[generation]      // the generation that new connections use
 	sessions  sessionTable
 	store     store.Store
 	metrics   *metrics.Registry
-	panics    atomic.Uint64 // of filters
+	panics    atomic.Uint64 // number of panics in filters
 
 	lastID   atomic.Uint64
 	live     []workerLoad  // by worker
-	open     atomic.Int64  // connections
-	limit    atomic.Int64  // of them
-	idle     atomic.Int64  // connections to servers that nobody uses
-	spare    atomic.Int64  // descriptors for connections
-	shedding atomic.Bool   // workers are about to end some of those
-	patience time.Duration // how long filters may keep a connection that has ended
+	open     atomic.Int64  // number of connections
+	limit    atomic.Int64  // maximum number of connections
+	idle     atomic.Int64  // number of idle connections to servers
+	spare    atomic.Int64  // number of descriptors available for connections
+	shedding atomic.Bool   // workers have been asked to close idle connections
+	patience time.Duration // how long filters may hold a connection that has ended
 	ready    atomic.Bool
 
-	turn        turn // of Start, Reload, Shutdown and the end of a generation
+	turn        turn // serializes Start, Reload, Shutdown and the end of a generation
 	status      status
-	generations []*generation  // those that have not ended, the oldest first
+	generations []*generation  // generations that have not ended, oldest first
 	ending      sync.WaitGroup // goroutines that end a generation
 	closing     atomic.Bool    // Shutdown was called
-	stopping    step           // the FilterShutdown that runs
+	stopping    step           // the FilterShutdown in progress
 }
 
 type status uint8
@@ -58,8 +58,8 @@ const (
 	statusEnded
 )
 
-// New checks a configuration and makes a firewall from it. It opens and starts
-// nothing. All that is wrong with the configuration is reported in one error.
+// New checks a configuration and makes a firewall from it. Nothing is opened or started. All
+// mistakes in the configuration are returned as one error.
 func New(config Config, registry *Registry) (*Firewall, error) {
 	if config.Logger == nil {
 		config.Logger = slog.Default()
@@ -75,8 +75,8 @@ func New(config Config, registry *Registry) (*Firewall, error) {
 	return fw, nil
 }
 
-// Check returns what is wrong with the filters that listeners use and that New has not found,
-// as far as they can tell without a start, see Checker. It is called instead of Start.
+// Check returns mistakes that New cannot find: those that the filters used by listeners report
+// without being started, see Checker. It is called instead of Start.
 func (fw *Firewall) Check(ctx context.Context) error {
 	var mistakes strict.Errors
 	for _, f := range fw.current.Load().filters {
@@ -94,9 +94,9 @@ func (fw *Firewall) Check(ctx context.Context) error {
 	return mistakes.Err()
 }
 
-// Start opens the completion port and the listeners, makes the filters ready,
-// and accepts connections from then on. After an error nothing is left open. Where
-// Reload returns ErrBadContext it does, too.
+// Start opens the completion port and the listeners, makes the filters ready, and then accepts
+// connections. After an error nothing is left open. It returns ErrBadContext where Reload
+// does.
 func (fw *Firewall) Start(ctx context.Context) error {
 	if err := fw.turn.take(fw.Port()); err != nil {
 		return err
@@ -150,7 +150,7 @@ func (fw *Firewall) closePort(ctx context.Context) error {
 	return fw.port.Shutdown(ctx)
 }
 
-// Run starts the firewall, waits for the end of ctx, and stops it.
+// Run starts the firewall, waits until ctx ends, and stops it.
 func (fw *Firewall) Run(ctx context.Context) error {
 	if err := fw.Start(ctx); err != nil {
 		return err
@@ -159,7 +159,7 @@ func (fw *Firewall) Run(ctx context.Context) error {
 	return fw.Stop() //nolint:contextcheck // ctx has ended
 }
 
-// Stop is Shutdown that gives the connections the configured time to finish.
+// Stop is Shutdown with the configured time for connections to finish.
 func (fw *Firewall) Stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), fw.Drain())
 	defer cancel()
@@ -167,15 +167,15 @@ func (fw *Firewall) Stop() error {
 }
 
 const (
-	// terminationLimit bounds how long filters may keep a connection that has ended.
+	// terminationLimit bounds how long filters may hold a connection that has ended.
 	terminationLimit = 30 * time.Second
-	// stopLimit bounds each step of the end of the service.
+	// stopLimit bounds each step of stopping the service.
 	stopLimit = 2 * terminationLimit
 )
 
-// Shutdown stops accepting, lets the connections finish until ctx ends, resets
-// those that are left, ends the filters and then the completion port. Where Reload
-// returns ErrBadContext it does, too.
+// Shutdown stops accepting, lets connections finish until ctx ends, resets those that are
+// left, ends the filters, and then closes the completion port. It returns ErrBadContext where
+// Reload does.
 func (fw *Firewall) Shutdown(ctx context.Context) error {
 	if err := fw.turn.take(fw.Port()); err != nil {
 		return err
@@ -212,7 +212,7 @@ func (fw *Firewall) Shutdown(ctx context.Context) error {
 	return errors.Join(append(errs, fw.closePort(ctx), fw.store.Close())...)
 }
 
-// leaveIdle ends the connections on which nothing is asked for.
+// leaveIdle ends the connections that are idle between requests.
 func (fw *Firewall) leaveIdle() {
 	for i, w := range fw.port.Workers() {
 		_ = w.Post(func() { // the port is open
@@ -225,7 +225,7 @@ func (fw *Firewall) leaveIdle() {
 	}
 }
 
-// drain waits for the end of all connections, and resets what is left after ctx.
+// drain waits until all connections have ended, and resets those that are left when ctx ends.
 func (fw *Firewall) drain(ctx context.Context) {
 	for _, g := range fw.generations {
 		select {
@@ -248,8 +248,8 @@ func (fw *Firewall) Drain() time.Duration { return fw.current.Load().config.Serv
 // Admin returns the settings of the admin listener, checked.
 func (fw *Firewall) Admin() AdminConfig { return fw.current.Load().config.Admin }
 
-// Store returns what filters share between workers, and with some kinds of store
-// between gateways. It never keeps a worker waiting.
+// Store returns what filters share between workers, and with some kinds of store between
+// gateways. It never blocks a worker.
 func (fw *Firewall) Store() store.Store { return fw.store }
 
 // Logger returns the firewall's logger.
@@ -259,11 +259,11 @@ func (fw *Firewall) Logger() *slog.Logger { return fw.logger }
 // Shutdown has not been called.
 func (fw *Firewall) Ready() bool { return fw.ready.Load() }
 
-// Connections returns how many connections there are.
+// Connections returns the number of connections.
 func (fw *Firewall) Connections() int { return int(fw.open.Load()) }
 
-// ListenAddress returns the address that a listener listens on, which tells the
-// port if the configuration said 0. It is the zero Address before Start.
+// ListenAddress returns the address on which a listener listens, with the actual port if the
+// configuration says 0. It is the zero Address before Start.
 func (fw *Firewall) ListenAddress(name string) completion.Address {
 	for _, l := range fw.current.Load().listeners {
 		if l.config.Name != name {
@@ -276,7 +276,7 @@ func (fw *Firewall) ListenAddress(name string) completion.Address {
 	return completion.Address{}
 }
 
-// Files returns the files that the current configuration was made from, those of its
+// Files returns the files that the current configuration was made from, including those of its
 // filters and certificates, for a program that watches them and calls Reload.
 func (fw *Firewall) Files() (list []File) {
 	g := fw.current.Load()

@@ -11,9 +11,9 @@ import (
 	"fwx/framework/wire/coding"
 )
 
-// generation is a configuration in force, with everything that was made from it.
-// A connection keeps the generation that it began with. What is fixed here never
-// changes, so that all workers may look at it.
+// generation is a configuration in force, with everything made from it. A connection keeps the
+// generation that it began with. Fields that are set here never change, so all workers may
+// read them.
 type generation struct {
 	fw        *Firewall
 	number    int
@@ -22,19 +22,19 @@ type generation struct {
 	filters   []*filter
 	listeners []*listener
 
-	listenerTLS []*listenerTLS // as config.Listeners; nil: no TLS
+	listenerTLS []*listenerTLS // same order as config.Listeners; nil: no TLS
 	upstreamTLS []*upstreamTLS
 
-	opened []*acceptor // by prepare
-	begun  []*filter   // by prepare
+	opened []*acceptor // acceptors that prepare has opened
+	begun  []*filter   // filters that prepare has started
 
-	users   atomic.Int64  // listeners that have connections or are in force
-	drained chan struct{} // closed when there are none
+	users   atomic.Int64  // number of listeners that have connections or are in force
+	drained chan struct{} // closed when users is 0
 }
 
-// newGeneration checks a configuration and makes a generation from it, which takes
-// over what is the same in the current one; nil: there is none. It opens and starts
-// nothing. All that is wrong with the configuration is one error.
+// newGeneration checks a configuration and makes a generation from it. The generation takes
+// over what is the same in the current one, which is nil at the start. Nothing is opened or
+// started. All mistakes in the configuration are returned as one error.
 func newGeneration(fw *Firewall, config Config, current *generation) (*generation, error) {
 	config.Upstreams, config.Filters, config.Listeners = slices.Clone(config.Upstreams), slices.Clone(config.Filters), slices.Clone(config.Listeners)
 	config.Codings = coding.Standard().With(config.Codings)
@@ -84,8 +84,8 @@ func (g *generation) makeFilters(mistakes *strict.Errors) {
 	}
 }
 
-// given returns the instance of a filter that a host program has given. It may be
-// there already: in this generation by another name, or in the current one.
+// given returns the instance of a filter that a host program has made. The instance may exist
+// already: under another name in this generation, or in the current one.
 func (g *generation) given(fc FilterConfig) (*instance, error) {
 	all := append(slices.Clone(g.fw.generations), g)
 	for i, other := range slices.Backward(all) {
@@ -122,7 +122,7 @@ func (g *generation) connectParts() {
 	}
 }
 
-// filter returns the filter of a name; nil if there is none.
+// filter returns the filter with a name; nil if there is none.
 func (g *generation) filter(name string) *filter {
 	i := slices.IndexFunc(g.filters, func(f *filter) bool { return f.config.Name == name })
 	if i < 0 {
@@ -131,18 +131,18 @@ func (g *generation) filter(name string) *filter {
 	return g.filters[i]
 }
 
-// has reports whether a filter is one of the generation's.
+// has reports whether a filter belongs to the generation.
 func (g *generation) has(i *instance) bool {
 	return slices.ContainsFunc(g.filters, func(f *filter) bool { return f.instance == i })
 }
 
-// accepts reports whether an acceptor is that of a listener of the generation.
+// accepts reports whether an acceptor belongs to a listener of the generation.
 func (g *generation) accepts(a *acceptor) bool {
 	return slices.ContainsFunc(g.listeners, func(l *listener) bool { return l.acceptor == a })
 }
 
-// prepare opens and starts what the generation needs and does not have yet, up to
-// accepting the first connection. After an error discard ends what was begun.
+// prepare opens and starts everything the generation needs and does not have yet, short of
+// accepting connections. After an error, discard undoes what was done.
 func (g *generation) prepare(ctx context.Context) error {
 	if err := g.makeMetrics(); err != nil {
 		return err
@@ -167,7 +167,7 @@ func (g *generation) prepare(ctx context.Context) error {
 func (g *generation) openListeners(ctx context.Context) error {
 	workers := g.fw.port.Workers()
 	for i, l := range g.listeners {
-		if l.acceptor != nil { // that of the generation before
+		if l.acceptor != nil { // taken over from the previous generation
 			continue
 		}
 		if err := l.open(ctx, workers[i%len(workers)]); err != nil {
@@ -194,7 +194,7 @@ func (g *generation) initFilters(ctx context.Context) error {
 	return nil
 }
 
-// discard ends what prepare has begun.
+// discard ends what prepare has opened and started.
 func (g *generation) discard(ctx context.Context) error {
 	for _, a := range g.opened {
 		a.close()
@@ -202,7 +202,7 @@ func (g *generation) discard(ctx context.Context) error {
 	return g.shutdown(ctx, g.begun)
 }
 
-// shutdown calls FilterShutdown of filters in the reverse of their order.
+// shutdown calls FilterShutdown of filters, in reverse order.
 func (g *generation) shutdown(ctx context.Context, filters []*filter) error {
 	var errs []error
 	for _, f := range slices.Backward(filters) {
@@ -211,7 +211,7 @@ func (g *generation) shutdown(ctx context.Context, filters []*filter) error {
 	return errors.Join(errs...)
 }
 
-// begin makes the generation the one that new connections begin with.
+// begin makes new connections use the generation.
 func (g *generation) begin() {
 	for _, f := range g.filters {
 		f.uses++
@@ -233,7 +233,7 @@ func (g *generation) begin() {
 	}
 }
 
-// end ends the filters that no other generation has. No connection has them any more.
+// end ends the filters that no other generation uses. No connection uses them.
 func (g *generation) end(ctx context.Context) error {
 	var last []*filter
 	for _, f := range g.filters {
@@ -244,7 +244,7 @@ func (g *generation) end(ctx context.Context) error {
 	return g.shutdown(ctx, last)
 }
 
-// connections returns how many connections a generation that was replaced still has.
+// connections returns how many connections still use a generation that was replaced.
 func (g *generation) connections() (n int64) {
 	for _, l := range g.listeners {
 		if !l.carried(g) {
@@ -254,7 +254,8 @@ func (g *generation) connections() (n int64) {
 	return n
 }
 
-// leave is for one listener less; with the last one the generation has drained.
+// leave notes that a listener no longer uses the generation. With the last one the generation
+// has drained.
 func (g *generation) leave() {
 	if g.users.Add(-1) == 0 {
 		close(g.drained)

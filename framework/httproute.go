@@ -10,8 +10,8 @@ import (
 // route is a RouteConfig ready for use.
 type route struct {
 	config            RouteConfig
-	upstream          *upstream // nil: the listener's
-	suffix            bool      // host is what the request's ends with
+	upstream          *upstream // nil: the listener's upstream
+	suffix            bool      // host is a suffix of the request's host
 	host              string    // in lower case
 	request, response []fieldChange
 }
@@ -60,7 +60,7 @@ func (r *route) answers() bool {
 	return r != nil && (r.config.Redirect != "" || r.config.Status != 0 || r.config.Body != "")
 }
 
-// fits reports whether a request belongs to the route. path is the clean path.
+// fits reports whether a request matches the route. path is the clean path.
 func (r *route) fits(request *http1.Request, path []byte) bool {
 	if len(r.config.Methods) > 0 && !slices.ContainsFunc(r.config.Methods, request.Is) {
 		return false
@@ -78,7 +78,7 @@ func (r *route) fits(request *http1.Request, path []byte) bool {
 	return string(host) == r.host
 }
 
-// route finds the route of a request; nil: none fits.
+// route finds the route of a request; nil if none matches.
 func (l *listener) route(x *Exchange) *route {
 	if len(l.routes) == 0 {
 		return nil
@@ -98,7 +98,7 @@ func (x *Exchange) cleanPath() []byte {
 	return x.clean
 }
 
-// answer makes the route's own answer.
+// answer sends the response that the route specifies.
 func (r *route) answer(x *Exchange) {
 	c := &r.config
 	if c.Redirect == "" {

@@ -39,7 +39,7 @@ func (r *RouteConfig) check(p part, upstreams names, h *HTTPConfig) {
 	r.Response.check(p, "response_fields", h.addedToResponses())
 }
 
-// checkCondition reports conditions that no request fits.
+// checkCondition reports conditions that no request can meet.
 func (r *RouteConfig) checkCondition(p part) {
 	for key, value := range map[string]string{"host": r.Host, "path": r.Path, "redirect": r.Redirect, "upstream": r.Upstream} {
 		if value == "" && written[string](p, key) {
@@ -74,7 +74,7 @@ var knownMethods = []string{
 	http.MethodPatch,
 }
 
-// checkRoutePath reports a path that the clean path of no request begins with.
+// checkRoutePath reports a path that no clean path can begin with.
 func checkRoutePath(p part, path string) {
 	plain, query, hasQuery := strings.Cut(path, "?")
 	switch clean := cleanPrefix(plain); {
@@ -87,13 +87,13 @@ func checkRoutePath(p part, path string) {
 	}
 }
 
-// cleanPrefix returns what the clean paths begin with that are meant by the beginning of a path.
-// Its last segment may go on: "/." is what "/.git" begins with.
+// cleanPrefix returns the clean form of the beginning of a path. Its last segment may be
+// incomplete: "/." is the beginning of "/.git".
 func cleanPrefix(path string) string {
 	target := make([]byte, 0, len(path)+1)
 	for i := range len(path) {
 		if target = append(target, path[i]); path[i] == '%' && (i+2 >= len(path) || !isHex(path[i+1]) || !isHex(path[i+2])) {
-			target = append(target, "25"...) // it means itself
+			target = append(target, "25"...) // a literal percent sign
 		}
 	}
 	const more = "x"
@@ -102,8 +102,8 @@ func cleanPrefix(path string) string {
 
 func isHex(b byte) bool { return b >= '0' && b <= '9' || b|0x20 >= 'a' && b|0x20 <= 'f' }
 
-// checkRouteHost reports a host that no request has in the form that routes compare: without
-// a port, and an address of IPv6 in brackets.
+// checkRouteHost reports a host that is not in the form that routes compare: without a port,
+// and an IPv6 address in brackets.
 func checkRouteHost(p part, host string) {
 	name := strings.TrimPrefix(host, "*.")
 	bare := strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
@@ -125,7 +125,8 @@ func checkRouteHost(p part, host string) {
 	}
 }
 
-// checkReached reports a route that no request comes to, because it fits one before.
+// checkReached reports a route that no request reaches, because an earlier route matches
+// first.
 func (r *RouteConfig) checkReached(p part, before []RouteConfig) {
 	left := slices.Clone(r.Methods)
 	for i := range before {
@@ -141,7 +142,7 @@ func (r *RouteConfig) checkReached(p part, before []RouteConfig) {
 	}
 }
 
-// at tells where a route stands in its file.
+// at returns where a route is in its file.
 func (r *RouteConfig) at() string {
 	if r.Table.IsZero() {
 		return ""
@@ -149,7 +150,7 @@ func (r *RouteConfig) at() string {
 	return fmt.Sprintf(", in line %d", r.Table.Errorf("", "").Line)
 }
 
-// coversHost reports whether every host that fits another route fits this one.
+// coversHost reports whether every host that matches another route matches this one.
 func (r *RouteConfig) coversHost(other *RouteConfig) bool {
 	host, of := strings.ToLower(r.Host), strings.ToLower(other.Host)
 	suffix, isSuffix := strings.CutPrefix(host, "*")

@@ -10,17 +10,17 @@ import (
 	"fwx/framework/completion"
 )
 
-// ConnectionInfo is a connection as it was at one moment. Durations are in seconds.
+// ConnectionInfo describes a connection at one moment. Durations are in seconds.
 type ConnectionInfo struct {
 	ID        uint64     `json:"id"`
 	Client    string     `json:"client"`
-	Server    string     `json:"server"` // empty: none has been chosen, or it is emulated
+	Server    string     `json:"server"` // empty: no server has been chosen, or it is emulated
 	Listener  string     `json:"listener"`
 	Upstream  string     `json:"upstream"`
 	Worker    int        `json:"worker"`
 	State     string     `json:"state"` // "events", "handshake", "connecting", "open" or "ending"
 	Age       float64    `json:"age"`
-	Idle      float64    `json:"idle"` // since data last moved; 0 before any did
+	Idle      float64    `json:"idle"` // since data last moved; 0 before any data has moved
 	BytesUp   uint64     `json:"bytes_up"`
 	BytesDown uint64     `json:"bytes_down"`
 	Verdict   string     `json:"verdict"`
@@ -30,8 +30,8 @@ type ConnectionInfo struct {
 	Holds     []HoldInfo `json:"holds"`
 }
 
-// HoldInfo is an event or a chunk that a filter keeps, and so a connection, or one of its
-// directions, waiting.
+// HoldInfo describes an event or a chunk that a filter holds, for which the connection or one
+// of its directions waits.
 type HoldInfo struct {
 	Filter  string     `json:"filter"`
 	What    string     `json:"what"` // an event, or a direction
@@ -39,21 +39,21 @@ type HoldInfo struct {
 	Waits   []WaitInfo `json:"waits,omitempty"` // of all handlers of the filter for the connection
 }
 
-// WaitInfo is what a handler waits for.
+// WaitInfo says what a handler waits for.
 type WaitInfo struct {
 	Handler string  `json:"handler"`
-	Call    string  `json:"call"` // the function that it has called
-	At      string  `json:"at"`   // where: a script and a line
+	Call    string  `json:"call"` // the function that the handler has called
+	At      string  `json:"at"`   // script and line of the call
 	Seconds float64 `json:"seconds"`
 }
 
-// Waiter is a filter that can tell what its handlers wait for.
+// Waiter is a filter that can say what its handlers wait for.
 type Waiter interface {
 	// Waits is called on the worker of the connection.
 	Waits(c *Connection) []WaitInfo
 }
 
-// ErrNoConnection answers a number that is that of no connection.
+// ErrNoConnection is returned for a number that no connection has.
 var ErrNoConnection = errors.New("there is no such connection")
 
 // known is a connection that a worker has, or had a moment ago.
@@ -62,9 +62,9 @@ type known struct {
 	connection *Connection
 }
 
-// Inspect returns the connections whose numbers are larger than after, in the order
-// of their numbers and at most limit of them, and whether there are more. Workers
-// that do not answer before the end of ctx are left out.
+// Inspect returns up to limit connections whose numbers are larger than after, ordered by
+// their numbers, and whether there are more. Workers that do not answer before ctx ends are
+// left out.
 func (fw *Firewall) Inspect(ctx context.Context, after uint64, limit int) (infos []ConnectionInfo, more bool) {
 	all := fw.known(ctx)
 	i, _ := slices.BinarySearchFunc(all, after+1, func(k known, id uint64) int { return cmp.Compare(k.id, id) })
@@ -87,8 +87,8 @@ func (fw *Firewall) InspectConnection(ctx context.Context, id uint64) (Connectio
 	return infos[0], nil
 }
 
-// Kill resets a connection; reason is what its filters and the log are told. A
-// connection that has ended already is ErrNoConnection.
+// Kill resets a connection. Its filters and the log are given the reason. It returns
+// ErrNoConnection if the connection has ended already.
 func (fw *Firewall) Kill(ctx context.Context, id uint64, reason string) error {
 	k, err := fw.find(ctx, id)
 	if err != nil {
@@ -116,8 +116,8 @@ func (fw *Firewall) Kill(ctx context.Context, id uint64, reason string) error {
 	}
 }
 
-// known returns the connections there are, by their numbers. Little is done on the
-// workers, since there may be very many.
+// known returns all connections, ordered by their numbers. It does little on the workers,
+// since there may be very many connections.
 func (fw *Firewall) known(ctx context.Context) (all []known) {
 	if fw.Port() == nil {
 		return nil
@@ -146,7 +146,7 @@ func (fw *Firewall) find(ctx context.Context, id uint64) (known, error) {
 	return all[i], nil
 }
 
-// inspect looks at connections on their workers. Those that have ended are left out.
+// inspect describes connections on their workers. Those that have ended are left out.
 func (fw *Firewall) inspect(ctx context.Context, wanted []known) (infos []ConnectionInfo) {
 	if len(wanted) == 0 {
 		return nil
@@ -182,7 +182,7 @@ func (c *Connection) info() ConnectionInfo {
 	return info
 }
 
-// holds returns what filters keep of the connection.
+// holds returns what filters hold of the connection.
 func (c *Connection) holds() []HoldInfo {
 	holds := []HoldInfo{}
 	if c.event.held {
@@ -207,7 +207,7 @@ func (c *Connection) heldBy(f *filter, what string, since time.Duration) HoldInf
 	return h
 }
 
-// String names the phase as operators see it.
+// String returns the name of the phase for operators.
 func (p phase) String() string {
 	switch p {
 	case phaseEvents:
@@ -224,20 +224,20 @@ func (p phase) String() string {
 	return "unknown"
 }
 
-// FilterInfo is a filter of the service.
+// FilterInfo describes a filter of the service.
 type FilterInfo struct {
 	Name      string   `json:"name"`
 	Kind      string   `json:"kind"`
 	Class     string   `json:"class"`
-	Listeners []string `json:"listeners"` // none: it has not been started
-	// Failures is how often it has panicked or made a connection fail.
+	Listeners []string `json:"listeners"` // empty: the filter has not been started
+	// Failures is how often the filter has panicked or made a connection fail.
 	Failures uint64 `json:"failures"`
-	// Measurements are what it tells about itself, see Measurer.
+	// Measurements are the filter's own, see Measurer.
 	Measurements map[string]float64 `json:"measurements"`
 }
 
-// FilterInfos returns the filters in the order of the configuration. Measurements are
-// missing from workers that do not answer before the end of ctx.
+// FilterInfos returns the filters in the order of the configuration. Measurements of workers
+// that do not answer before ctx ends are missing.
 func (fw *Firewall) FilterInfos(ctx context.Context) []FilterInfo {
 	g := fw.current.Load()
 	infos := make([]FilterInfo, len(g.filters))
@@ -269,7 +269,7 @@ func (fw *Firewall) FilterInfos(ctx context.Context) []FilterInfo {
 	return infos
 }
 
-// Stuck returns the workers that do not answer before the end of ctx.
+// Stuck returns the workers that do not answer before ctx ends.
 func (fw *Firewall) Stuck(ctx context.Context) []int {
 	if fw.Port() == nil {
 		return nil

@@ -16,16 +16,16 @@ type filter struct {
 	used   bool // a listener names it
 }
 
-// instance is a filter that has been made. It lives as long as a generation has it.
+// instance is a filter that has been made. It lives as long as a generation uses it.
 type instance struct {
 	Filter
 
 	mask  EventMask
 	begun bool // FilterInit was called
-	uses  int  // filters of generations that are this one
+	uses  int  // number of filters of generations that share the instance
 }
 
-// is reports whether it is a filter that a host program has given.
+// is reports whether the instance is a filter that a host program has made.
 func (i *instance) is(given Filter) bool {
 	return reflect.ValueOf(given).Comparable() && reflect.ValueOf(i.Filter).Comparable() && i.Filter == given
 }
@@ -41,8 +41,8 @@ func (i *instance) files() []File {
 // stale reports whether a file that the filter was made from has changed.
 func (i *instance) stale() bool { return slices.ContainsFunc(i.files(), File.changed) }
 
-// init calls FilterInit, unless that has been done or no listener uses the
-// filter; a panic in it is an error.
+// init calls FilterInit, unless that has been done or no listener uses the filter. A panic in
+// it is returned as an error.
 func (f *filter) init(fw *Firewall) (begun bool, err error) {
 	if !f.used || f.begun {
 		return false, nil
@@ -54,7 +54,7 @@ func (f *filter) init(fw *Firewall) (begun bool, err error) {
 	})
 }
 
-// retire tells a filter that it sees no new connections.
+// retire tells a filter that it will see no new connections.
 func (f *filter) retire(fw *Firewall) error {
 	r, ok := f.Filter.(Retirer)
 	if !ok || !f.begun {
@@ -66,7 +66,7 @@ func (f *filter) retire(fw *Firewall) error {
 	})
 }
 
-// shutdown calls FilterShutdown; a panic in it is an error.
+// shutdown calls FilterShutdown. A panic in it is returned as an error.
 func (f *filter) shutdown(ctx context.Context, fw *Firewall) error {
 	s, ok := f.Filter.(FilterShutdowner)
 	begun := f.begun
@@ -83,7 +83,7 @@ func (f *filter) shutdown(ctx context.Context, fw *Firewall) error {
 	return nil
 }
 
-// recovered turns a panic into an error; it is deferred.
+// recovered is deferred, and turns a panic into an error.
 func recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("it panicked: %v\n%s", r, debug.Stack())

@@ -9,43 +9,42 @@ import (
 	"fwx/framework/metrics"
 )
 
-// listener is what generations do with the clients of one address. A generation carries
-// over the one of the generation before if all of it is the same, and its connections
-// with it.
+// listener is what generations do with the clients of one address. A generation takes over the
+// listener of the previous one, with its connections, if nothing about it has changed.
 type listener struct {
 	fw         *Firewall
-	generation atomic.Pointer[generation] // the latest that has it
-	users      atomic.Int64               // connections, and one more while it is in force
-	replaced   atomic.Bool                // the current generation does not have it
+	generation atomic.Pointer[generation] // the latest generation that has it
+	users      atomic.Int64               // number of connections, plus one while the listener is in force
+	replaced   atomic.Bool                // the current generation does not have the listener
 	config     ListenerConfig
 	upstream   *upstream
 	filters    []*filter
-	tls        *listenerTLS // nil: it does not speak TLS
+	tls        *listenerTLS // nil: TLS is not used
 
 	accepted *metrics.Counter
 	ended    [Failed + 1]*metrics.Counter // by outcome
 	bytes    [2]*metrics.Counter          // by direction
 
-	http         *filter // what emulates servers; nil: the protocol is not http
+	http         *filter // the owner of the HTTP emulation; nil: the protocol is not "http"
 	routes       []*route
 	httpRequests [6]*metrics.Counter // by the first digit of the status
-	httpServers  [2]*metrics.Counter // connections to servers: new ones, reused ones
+	httpServers  [2]*metrics.Counter // connections to servers: new, reused
 	httpSeconds  *metrics.Histogram
 	httpActive   *metrics.Gauge
 	httpSpooled  *metrics.Gauge
 	spoolDir     string
-	spooled      atomic.Int64 // bytes there
+	spooled      atomic.Int64 // size of the spooled bodies in bytes
 
-	httpCutOff        *metrics.Counter                   // clients that have taken too little
-	httpMemoryRefused *metrics.Counter                   // exchanges that wanted more than body_memory
-	shed              *metrics.Counter                   // connections that had to make room
-	httpUndecodable   [len(undecodable)]*metrics.Counter // as undecodable has them
+	httpCutOff        *metrics.Counter                   // clients that read too slowly
+	httpMemoryRefused *metrics.Counter                   // exchanges refused because of body_memory
+	shed              *metrics.Counter                   // connections ended to free receive buffers
+	httpUndecodable   [len(undecodable)]*metrics.Counter // in the order of undecodable
 
 	messages        [2]*metrics.Counter               // by direction
-	webSocketCloses [len(closeCodes)]*metrics.Counter // as closeCodes has them
+	webSocketCloses [len(closeCodes)]*metrics.Counter // in the order of closeCodes
 
-	acceptor *acceptor                          // may have been that of the generation before
-	address  atomic.Pointer[completion.Address] // of its socket, for everyone
+	acceptor *acceptor                          // may be taken over from the previous generation
+	address  atomic.Pointer[completion.Address] // address of the socket, for all goroutines
 }
 
 func newListener(g *generation, config ListenerConfig) *listener {
@@ -55,12 +54,12 @@ func newListener(g *generation, config ListenerConfig) *listener {
 	return l
 }
 
-// carried reports whether the listener belongs to another generation than g: to the one
-// that g will replace, or to one that has replaced g.
+// carried reports whether the listener belongs to a generation other than g: the one that g
+// will replace, or one that has replaced g.
 func (l *listener) carried(g *generation) bool { return l.generation.Load() != g }
 
-// count takes the place of a connection, which will live on a worker; false if all
-// are taken.
+// count occupies a place for a connection that will live on a worker. It returns false if no
+// place is free.
 func (l *listener) count(w *completion.Worker) bool {
 	if !l.fw.count(w) {
 		return false
@@ -69,20 +68,21 @@ func (l *listener) count(w *completion.Worker) bool {
 	return true
 }
 
-// uncount gives it back.
+// uncount gives up the place of a connection.
 func (l *listener) uncount(w *completion.Worker) {
 	l.fw.uncount(w)
 	l.leave()
 }
 
-// leave is for one user less; the last one is the generation's end of it.
+// leave notes that one user less is left. With the last one the generation no longer uses the
+// listener.
 func (l *listener) leave() {
 	if l.users.Add(-1) == 0 {
 		l.generation.Load().leave()
 	}
 }
 
-// wanted returns the address that the configuration gives.
+// wanted returns the configured address.
 func (l *listener) wanted() (completion.Address, error) {
 	return l.generation.Load().config.address(l.config.Listen)
 }
@@ -100,14 +100,14 @@ func (l *listener) open(ctx context.Context, w *completion.Worker) error {
 	return fmt.Errorf("listener %q: %w", l.config.Name, err)
 }
 
-// take makes an acceptor the one of the listener, which it does not serve yet.
+// take takes over an acceptor, which does not serve the listener yet.
 func (l *listener) take(a *acceptor) {
 	address := a.socket.Address()
 	l.acceptor = a
 	l.address.Store(&address)
 }
 
-// admit makes an accepted connection a connection of its worker. It runs there.
+// admit makes an accepted connection a connection of its worker, on which it runs.
 func (l *listener) admit(c *Connection, a completion.Accepted) {
 	socket, err := c.worker.Attach(a)
 	if err != nil {

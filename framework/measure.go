@@ -12,15 +12,15 @@ import (
 	"fwx/framework/metrics"
 )
 
-// Measurer is a filter that has numbers about itself to show beside the metrics
-// that it counts: how many of something there are just now.
+// Measurer is a filter that reports numbers about itself in addition to the metrics that it
+// counts: how many of something exist at the moment.
 type Measurer interface {
-	// Measure returns them for one worker, on which it is called. Those of the
-	// workers are added up; a gauge of each name has the filter's name as its label.
+	// Measure returns the numbers for one worker, on which it is called. Those of all workers
+	// are added up and shown as a gauge with the filter's name as its label.
 	Measure(w *completion.Worker) []Measurement
 }
 
-// Measurement is a number that a filter shows.
+// Measurement is a number that a filter reports.
 type Measurement struct {
 	Name, Help string
 	Value      float64
@@ -34,11 +34,11 @@ const (
 	metricFailures = "fwx_filter_failures_total"
 )
 
-// helpFailures is what metricFailures counts.
+// helpFailures describes metricFailures.
 const helpFailures = "Panics of a filter, and connections that it made fail."
 
-// makeMetrics makes what is counted of each listener and filter. What an earlier
-// generation has counted by the same names goes on.
+// makeMetrics makes the metrics of each listener and filter. Counters continue from an earlier
+// generation with the same names.
 func (g *generation) makeMetrics() error {
 	for _, l := range g.listeners {
 		if l.carried(g) {
@@ -49,7 +49,7 @@ func (g *generation) makeMetrics() error {
 		}
 	}
 	for _, u := range g.upstreams {
-		if u.tls == nil || u.tls.handshakes[0] != nil { // it has them from the generation before
+		if u.tls == nil || u.tls.handshakes[0] != nil { // taken over from the previous generation
 			continue
 		}
 		if err := u.tls.makeMetrics(g.fw.metrics, u.config.Name); err != nil {
@@ -98,12 +98,12 @@ func (l *listener) makeMetrics(r *metrics.Registry) (err error) {
 // failedBy counts a failure that a filter has caused.
 func (c *Connection) failedBy(filter string) {
 	counter, err := c.fw.metrics.Counter(metricFailures, helpFailures, metrics.Label{Name: "filter", Value: filter})
-	if err == nil { // otherwise scripts have used up the series
+	if err == nil { // an error means that scripts have used up the series
 		counter.Add(c.worker.Index(), 1)
 	}
 }
 
-// hold counts that a filter keeps an event or a chunk, and returns since when.
+// hold counts an event or a chunk that a filter holds, and returns the time.
 func (c *Connection) hold() time.Duration {
 	c.load().holds.Add(1)
 	return c.worker.Now()
@@ -111,12 +111,11 @@ func (c *Connection) hold() time.Duration {
 
 func (c *Connection) unhold() { c.load().holds.Add(-1) }
 
-// Metrics returns what filters count in, from FilterInit on.
+// Metrics returns the registry in which filters count, from FilterInit on.
 func (fw *Firewall) Metrics() *metrics.Registry { return fw.metrics }
 
-// Measure returns all metrics as they are now: what has been counted, and what the
-// firewall and its filters can tell. A worker that does not come to it before the end
-// of ctx is left out.
+// Measure returns all metrics as they are now: the counters, and what the firewall and its
+// filters can report. A worker that does not answer before ctx ends is left out.
 func (fw *Firewall) Measure(ctx context.Context) []metrics.Family {
 	if fw.Port() == nil {
 		return nil
@@ -129,7 +128,7 @@ func (fw *Firewall) Measure(ctx context.Context) []metrics.Family {
 	if log, ok := fw.logger.Handler().(interface{ Dropped() uint64 }); ok { // one of package logqueue
 		m.add(metrics.KindCounter, "fwx_log_dropped_total", "Lines of the log that were dropped because nobody took them.", float64(log.Dropped()))
 	}
-	if fw.Ready() { // while filters begin and end they are left alone
+	if fw.Ready() { // filters are not asked while they start or end
 		fw.measureWorkers(ctx, &m)
 	}
 	slices.SortStableFunc(m.families, func(a, b metrics.Family) int { return strings.Compare(a.Name, b.Name) })
@@ -139,7 +138,7 @@ func (fw *Firewall) Measure(ctx context.Context) []metrics.Family {
 // measurements gathers families.
 type measurements struct{ families []metrics.Family }
 
-// add adds a sample to the family of a name, which it makes if there is none.
+// add adds a sample to the family with a name, which it makes if necessary.
 func (m *measurements) add(kind metrics.Kind, name, help string, value float64, labels ...metrics.Label) {
 	i := slices.IndexFunc(m.families, func(f metrics.Family) bool { return f.Name == name })
 	if i < 0 {
@@ -188,11 +187,11 @@ func (fw *Firewall) measureUpstreams(m *measurements) {
 	}
 }
 
-// workerMeasure is what one worker knows.
+// workerMeasure is what one worker reports.
 type workerMeasure struct {
 	operations int
 	buffers    completion.BufferUse
-	bodies     int64 // bytes that HTTP exchanges keep
+	bodies     int64 // bytes that HTTP exchanges keep in memory
 	held       int64
 	filters    []filterMeasurement
 }

@@ -6,9 +6,9 @@ import (
 	"fwx/framework/completion"
 )
 
-// onWorkers runs f on every worker and returns the results by the workers' indexes.
-// Workers that do not come to it before the end of ctx are late; f may still run
-// there, to no effect. One that has ended is not late.
+// onWorkers runs f on every worker and returns the results by the workers' indexes. Workers
+// that do not answer before ctx ends are late; f may still run there, without effect. A worker
+// that has ended is not late.
 func onWorkers[T any](ctx context.Context, port *completion.Port, f func(*completion.Worker) T) (results map[int]T, late []int) {
 	type result struct {
 		worker int

@@ -10,20 +10,20 @@ import (
 
 // Factory makes filters of one kind from their settings.
 type Factory struct {
-	// Kind is the name by which the configuration asks for it.
+	// Kind is the name that the configuration uses.
 	Kind string
 	// Summary says in one line what the filters of this kind do.
 	Summary string
 	// Settings returns a pointer to a new settings struct, with the defaults
 	// in place and `toml` tags; nil means that there are no settings.
 	Settings func() any
-	// New makes a filter from decoded settings. It checks them, and opens and
-	// starts nothing: `fwx check` calls it too. Errors that concern a key are
-	// best made by FilterConfig.Errorf.
+	// New makes a filter from decoded settings. It checks them, and opens and starts nothing:
+	// `fwx check` calls it too. Errors that concern a key are best made by
+	// FilterConfig.Errorf.
 	New func(config FilterConfig, settings any) (Filter, error)
 }
 
-// Registry is the kinds of filter that a firewall knows.
+// Registry is the set of filter kinds that a firewall knows.
 type Registry struct{ factories map[string]Factory }
 
 // NewRegistry returns a registry of the given kinds. It panics if two have the
@@ -60,13 +60,13 @@ func (r *Registry) Factories() []Factory {
 	return list
 }
 
-// make makes a filter of the kind that a configuration asks for.
+// make makes a filter of the kind that a configuration names.
 func (r *Registry) make(fc FilterConfig) (Filter, error) {
 	if fc.Kind == "" {
 		if given[string](part{table: fc.Table}, "kind") {
 			return nil, fc.Errorf("kind", "neither a kind nor a filter")
 		}
-		return nil, nil // reported as a missing key
+		return nil, nil // the missing key is reported elsewhere
 	}
 	var factory Factory
 	if r != nil {
@@ -102,8 +102,8 @@ func (r *Registry) make(fc FilterConfig) (Filter, error) {
 	return instance, nil
 }
 
-// withOthers adds to the mistakes of decoding what a factory has found at other keys: at those,
-// it has not seen what stands there.
+// withOthers adds to the mistakes of decoding those that a factory has found at other keys.
+// For the keys that could not be decoded, the factory has not seen the value.
 func withOthers(decoding, found error) error {
 	var mistakes strict.Errors
 	mistakes.Add(decoding)
@@ -123,12 +123,12 @@ func withOthers(decoding, found error) error {
 	return mistakes.Err()
 }
 
-// FilterConfig is a filter as a configuration names it: either a Kind with its
-// settings, or a ready Filter.
+// FilterConfig is a filter of a configuration: either a Kind with its settings, or a ready
+// Filter.
 type FilterConfig struct {
-	// Name is what listeners, logs and metrics call it.
+	// Name identifies the filter in listeners, logs and metrics.
 	Name string
-	// Kind asks for a factory of the registry.
+	// Kind names a factory of the registry.
 	Kind string
 	// Class is its place in the chain of data filters.
 	Class PriorityClass
@@ -136,13 +136,13 @@ type FilterConfig struct {
 	Table strict.Table
 	// Dir is the directory that relative paths in the settings start from.
 	Dir string
-	// Filter is the filter itself, for a host program that made it; Kind and
-	// Table are not used then.
+	// Filter is the filter itself, if a host program has made it. Kind and Table are not used
+	// then.
 	Filter Filter
 }
 
-// Errorf returns an error that names the key of the filter's settings and
-// where it stands.
+// Errorf returns an error that names the key of the filter's settings and its place in the
+// file.
 func (c FilterConfig) Errorf(key, format string, args ...any) error {
 	if c.Table.IsZero() {
 		return fmt.Errorf("filter %q: "+key+": "+format, append([]any{c.Name}, args...)...)

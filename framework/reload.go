@@ -11,35 +11,33 @@ import (
 	"fwx/framework/strict"
 )
 
-// maxReplaced is how many generations that have been replaced may still have
-// connections.
+// maxReplaced is how many replaced generations may still have connections.
 const maxReplaced = 16
 
-// Reload replaces the configuration of a firewall that runs. A listener of which nothing
-// has changed, its filters and upstreams included, goes on with its connections. Those of
-// another keep what they began with, its filters, their servers and time-outs,
-// until they end; new ones begin with the new configuration. Nothing is refused or
-// lost in between: a listener whose address stays keeps its socket.
+// Reload replaces the configuration of a running firewall. A listener for which nothing has
+// changed, including its filters and upstreams, keeps its connections. The connections of
+// other listeners keep the filters, servers and time-outs that they began with until they end;
+// new connections use the new configuration. No connection is refused or lost in between: a
+// listener whose address stays keeps its socket.
 //
-// The configuration is checked as by New, its servers' names are looked up, new
-// listeners opened and new filters made ready, before anything is switched. After
-// an error the old configuration is in force as if nothing had happened.
+// The configuration is checked as by New, the names of its servers are looked up, new
+// listeners are opened and new filters made ready before anything is switched. After an error
+// the old configuration stays in force, as if nothing had happened.
 //
-// A filter that is the same in both is carried over, with all that it keeps: one of
-// a kind if its name, settings and files are, a FilterConfig.Filter if the value is.
-// FilterInit is called of the others. A filter that is replaced is retired, see
-// Retirer, and has FilterShutdown called when the last connection that it may see
-// has ended. A client's Session goes on.
+// A filter that is the same in both configurations is carried over with its state: a filter of
+// a kind if its name, settings and files are the same, a FilterConfig.Filter if the value is.
+// FilterInit is called for the others. A filter that is replaced is retired, see Retirer, and
+// its FilterShutdown is called when the last connection that it sees has ended. A client's
+// Session continues.
 //
-// What Reload cannot change is an error: the workers, the backend, the admin
-// listener and the store. Config.Logger, OnStatus and OnAlert are not looked at. Sixteen
-// replaced generations may have connections; beyond, those
-// of the oldest are reset, lest clients could keep the service from being
-// configured. Reload returns ErrNotRunning before Start and after Shutdown. Calls of it
-// wait for each other, for Start and Shutdown, and for the FilterShutdown of what
-// was replaced. It returns ErrBadContext where it would wait for itself: on a worker, in a
-// filter's factory, FilterInit, Retire, Detach or FilterShutdown, in Config.OnStatus, and on a
-// goroutine that one of these has started while it runs.
+// Reload returns an error if the workers, the backend, the admin listener or the store are to
+// change. Config.Logger, OnStatus and OnAlert are ignored. Up to sixteen replaced generations
+// may have connections; beyond that, those of the oldest are reset, so that clients cannot
+// block reconfiguration. Reload returns ErrNotRunning before Start and after Shutdown.
+// Concurrent calls wait for each other, for Start and Shutdown, and for the FilterShutdown of
+// what was replaced. Reload returns ErrBadContext where it would wait for itself: on a worker,
+// in a filter's factory, FilterInit, Retire, Detach or FilterShutdown, in Config.OnStatus, and
+// on a goroutine that one of these has started while it runs.
 func (fw *Firewall) Reload(ctx context.Context, config Config) error {
 	if err := fw.turn.take(fw.Port()); err != nil {
 		return err
@@ -66,11 +64,11 @@ func (fw *Firewall) Reload(ctx context.Context, config Config) error {
 	return nil
 }
 
-// Reopen has all filters look whether the files that they keep open, such as logs, have
-// been renamed or removed, and open them anew: also those of generations that have been
-// replaced and still have connections. It is what a program does upon SIGHUP, besides
-// Reload. Each filter does so in its own time. It returns ErrBadContext where Reload does,
-// for the same reason.
+// Reopen makes all filters check whether the files that they keep open, such as logs, have
+// been renamed or removed, and open them again; this includes filters of replaced generations
+// that still have connections. A program calls it upon SIGHUP, in addition to Reload. Each
+// filter does so in its own time. It returns ErrBadContext where Reload does, for the same
+// reason.
 func (fw *Firewall) Reopen() error {
 	if err := fw.turn.take(fw.Port()); err != nil {
 		return err
@@ -88,7 +86,7 @@ func (fw *Firewall) Reopen() error {
 	return nil
 }
 
-// retire lets a generation that has been replaced end with its last connection.
+// retire lets a generation that was replaced end with its last connection.
 func (fw *Firewall) retire(old *generation) {
 	g := fw.current.Load()
 	for _, l := range old.listeners {
@@ -127,8 +125,8 @@ func (fw *Firewall) retire(old *generation) {
 	}
 }
 
-// resetOldest resets the connections of the oldest generations if there are too many
-// for one more.
+// resetOldest resets the connections of the oldest generations if there are too many for
+// another one.
 func (fw *Firewall) resetOldest(ctx context.Context) error {
 	for _, g := range slices.Clone(fw.generations) {
 		if g.users.Load() == 0 {
@@ -147,7 +145,7 @@ func (fw *Firewall) resetOldest(ctx context.Context) error {
 	return nil
 }
 
-// endDrained ends a generation that has drained, unless somebody else has.
+// endDrained ends a generation that has drained, unless that has been done.
 func (fw *Firewall) endDrained(g *generation) {
 	fw.turn.mu.Lock()
 	defer fw.turn.give()
@@ -168,8 +166,7 @@ func (fw *Firewall) endGeneration(ctx context.Context, g *generation) {
 	fw.logger.Debug("a replaced configuration has ended", "generation", g.number)
 }
 
-// checkChange reports what is different from the configuration in force and cannot
-// be changed.
+// checkChange reports differences to the configuration in force that a reload cannot apply.
 func (c *Config) checkChange(current *Config, mistakes *strict.Errors) {
 	p := part{mistakes, c.Service.table, "service"}
 	if now := current.Service.Workers; c.Service.Workers != now {
@@ -186,7 +183,7 @@ func (c *Config) checkChange(current *Config, mistakes *strict.Errors) {
 	}
 }
 
-// inheritFilters takes over the filters that are the same.
+// inheritFilters takes over the filters that have not changed.
 func (g *generation) inheritFilters(current *generation) {
 	for _, f := range g.filters {
 		before := current.filter(f.config.Name)
@@ -201,8 +198,7 @@ func (fc FilterConfig) same(other FilterConfig) bool {
 	return fc.Kind == other.Kind && fc.Class == other.Class && fc.Dir == other.Dir && reflect.DeepEqual(fc.Table.Map(), other.Table.Map())
 }
 
-// inheritListeners takes over the listeners of which nothing has changed, and their
-// connections with them.
+// inheritListeners takes over the listeners that have not changed, with their connections.
 func (g *generation) inheritListeners(current *generation) {
 	if g.config.Dir != current.config.Dir {
 		return
@@ -253,9 +249,8 @@ func (u UpstreamConfig) withoutServers() UpstreamConfig {
 	return u
 }
 
-// inheritSockets takes over the sockets of the listeners whose address stays: first
-// where the name does, too, because there may be several of one address if the port
-// is 0.
+// inheritSockets takes over the sockets of the listeners whose address stays. Listeners with
+// the same name come first, because several may have the same address if the port is 0.
 func (g *generation) inheritSockets(current *generation) {
 	for _, byName := range []bool{true, false} {
 		for _, l := range g.listeners {
@@ -273,7 +268,7 @@ func (l *listener) sameAddress(before *listener) bool {
 	return err == nil && address == before.acceptor.address
 }
 
-// changes names what is different from an earlier generation.
+// changes names what differs from an earlier generation.
 func (g *generation) changes(old *generation) string {
 	var list []string
 	if a, b := old.config.Service, g.config.Service; !reflect.DeepEqual(withoutTable(a), withoutTable(b)) {

@@ -14,18 +14,18 @@ import (
 )
 
 const (
-	builtinPrefix = "builtin:" // names a server inside the program
-	unixPrefix    = "unix:"    // a path
+	builtinPrefix = "builtin:" // prefix of a server inside the program
+	unixPrefix    = "unix:"    // prefix of the path of a unix socket
 )
 
-// What UpstreamConfig.Hash is, or begins with.
+// Values of UpstreamConfig.Hash, or the beginning of a value.
 const (
 	HashAddress = "address"
 	HashHeader  = "header:"
 )
 
-// hashHeader returns the name of the field that requests are hashed by, in lower case;
-// empty: they are not.
+// hashHeader returns the name of the field that chooses the server of a request, in lower
+// case; empty if none does.
 func (u UpstreamConfig) hashHeader() string {
 	if name, ok := strings.CutPrefix(u.Hash, HashHeader); ok {
 		return strings.ToLower(name)
@@ -74,11 +74,11 @@ func (c *Config) target(s ServerConfig) balance.Target {
 		t.Address = c.locate(a)
 		return t
 	}
-	t.Host, t.Port, _ = splitServer(text) // it has been checked
+	t.Host, t.Port, _ = splitServer(text) // the address has been checked
 	return t
 }
 
-// findBuiltin reports a server inside the program that does not run.
+// findBuiltin reports a server inside the program that is not running.
 func (c *Config) findBuiltin(u UpstreamConfig) error {
 	for _, t := range c.targets(u) {
 		if name, ok := strings.CutPrefix(t.Text, builtinPrefix); ok && c.Builtin[name] == "" {
@@ -161,7 +161,7 @@ func checkCheck(p part, c *balance.CheckConfig) {
 	p.number("fall", &c.Fall, maxRow, balance.DefaultFall)
 }
 
-// maxRow bounds how many of something in a row can be waited for.
+// maxRow bounds settings that count events in a row.
 const maxRow = 1000
 
 func checkEject(p part, e *balance.EjectConfig) {
@@ -174,7 +174,7 @@ func checkEject(p part, e *balance.EjectConfig) {
 	p.number("max_share", &e.MaxShare, 100, balance.DefaultMaxShare)
 }
 
-// isVisible reports whether a text can stand in the head of an HTTP request.
+// isVisible reports whether a text may appear in the head of an HTTP request.
 func isVisible(text string) bool {
 	return !slices.ContainsFunc([]byte(text), func(b byte) bool { return b <= ' ' || b >= 0x7f })
 }
@@ -199,10 +199,10 @@ func (p part) number(key string, n *int, most, fallback int) {
 	}
 }
 
-// ErrUnknownUpstream answers what names no upstream.
+// ErrUnknownUpstream is returned for a name that no upstream has.
 var ErrUnknownUpstream = errors.New("there is no such upstream")
 
-// UpstreamInfo is an upstream as it was at one moment.
+// UpstreamInfo describes an upstream at one moment.
 type UpstreamInfo struct {
 	Name    string         `json:"name"`
 	Balance string         `json:"balance"`
@@ -219,11 +219,11 @@ func (fw *Firewall) UpstreamInfos() []UpstreamInfo {
 	return infos
 }
 
-// DrainServer drains a server of an upstream: it gets no new connections, and those that
-// it has go on. With drained false it gets some again. The server is named by its address
-// or as in the configuration, where a name may have several. It stays so until that is changed
-// or the server is no longer in the configuration. The error is ErrNotRunning,
-// ErrUnknownUpstream or ErrUnknownServer. It must not be called on a worker.
+// DrainServer drains a server of an upstream: it gets no new connections, and the existing
+// ones continue. If drained is false, it gets connections again. The server is named by its
+// address or as in the configuration, where one name may stand for several servers. This lasts
+// until it is changed or the server is removed from the configuration. DrainServer returns
+// ErrNotRunning, ErrUnknownUpstream or ErrUnknownServer. It must not be called on a worker.
 func (fw *Firewall) DrainServer(name, server string, drained bool) ([]balance.Info, error) {
 	if !fw.Ready() {
 		return nil, ErrNotRunning

@@ -10,38 +10,38 @@ import (
 	"sync/atomic"
 )
 
-// Session is one client (IFWXSession): all connections from its address.
-// It lasts as long as there is one. It is safe for use by all workers.
+// Session is one client (IFWXSession): all connections from its address. It exists as long as
+// there is one. It is safe for use by all workers.
 type Session struct {
 	client netip.Addr
 	fw     *Firewall
 
 	members []membership // guarded by the table's lock
 
-	attaching sync.Mutex // not mu: AttachToSession may call Get and Set
+	attaching sync.Mutex // separate from mu, because AttachToSession may call Get and Set
 	filters   []*attachment
 
 	mu     sync.Mutex
 	values map[string]any
-	bytes  int64 // that they take
-	ended  bool  // and they are counted no longer
+	bytes  int64 // size of the values
+	ended  bool  // the values are no longer counted
 }
 
-// membership is how many connections to a listener a session has.
+// membership is the number of connections that a session has to a listener.
 type membership struct {
 	listener    *listener
 	connections int
 }
 
-// attachment is what a filter has to do with a session.
+// attachment is a filter's object for a session.
 type attachment struct {
 	owner  *filter
 	filter SessionFilter
 	mask   EventMask
 }
 
-// ClientAddress returns the client's address; the zero Addr stands for all
-// clients on unix sockets.
+// ClientAddress returns the client's address. The zero Addr stands for all clients on unix
+// sockets.
 func (s *Session) ClientAddress() netip.Addr { return s.client }
 
 // Get returns the value stored under a key, nil if there is none.
@@ -51,16 +51,16 @@ func (s *Session) Get(key string) any {
 	return s.values[key]
 }
 
-// What filters may store in sessions.
+// Bounds of what filters may store in sessions.
 const (
 	maxSessionValues = 1024
-	maxSessionBytes  = 1 << 20  // in one, with its keys
-	maxSessionsBytes = 64 << 20 // in all
-	// sessionEntryBytes is what a value takes beside its own bytes and those of its key.
+	maxSessionBytes  = 1 << 20  // in one session, including the keys
+	maxSessionsBytes = 64 << 20 // in all sessions
+	// sessionEntryBytes is the memory counted for an entry, in addition to its key and value.
 	sessionEntryBytes = 64
 )
 
-// Set stores a value under a key; nil removes it. False means that the session, or all
+// Set stores a value under a key; nil removes it. It returns false if the session, or all
 // sessions together, would hold too much.
 func (s *Session) Set(key string, value any) bool {
 	s.mu.Lock()
@@ -68,8 +68,8 @@ func (s *Session) Set(key string, value any) bool {
 	return s.set(key, value)
 }
 
-// Incr adds to the number stored under a key and returns the sum. What is not
-// a number counts as 0. False means what it does for Set.
+// Incr adds to the number stored under a key and returns the sum. A value that is not a number
+// counts as 0. Like Set, it returns false if there is no room.
 func (s *Session) Incr(key string, by float64) (float64, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,7 +96,7 @@ func (s *Session) set(key string, value any) bool {
 	return true
 }
 
-// sessionEntrySize is what a value takes under a key; 0 for none.
+// sessionEntrySize is the memory counted for a value under a key; 0 for nil.
 func sessionEntrySize(key string, value any) int64 {
 	size := sessionEntryBytes + len(key)
 	switch v := value.(type) {
@@ -110,8 +110,8 @@ func sessionEntrySize(key string, value any) int64 {
 	return int64(size)
 }
 
-// grow counts bytes more that the session takes, or less. It reports whether all sessions
-// together have room for them.
+// grow adds to the memory counted for the session. It reports whether all sessions together
+// have room for that.
 func (s *Session) grow(more int64) bool {
 	if !s.ended {
 		if total := s.fw.sessions.bytes.Add(more); more > 0 && total > maxSessionsBytes {
@@ -123,8 +123,8 @@ func (s *Session) grow(more int64) bool {
 	return true
 }
 
-// end counts the values of a session no longer that has no connections left. Who has kept
-// the session may still use it.
+// end stops counting the values of a session that has no connections left. A filter that has
+// kept the session may still use it.
 func (s *Session) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,8 +132,8 @@ func (s *Session) end() {
 	s.ended = true
 }
 
-// attach attaches a filter to the session, if this is the first event that it
-// wants there.
+// attach attaches a filter to the session, if this is the first event that the filter wants
+// there.
 func (s *Session) attach(f *filter, event EventMask) error {
 	s.attaching.Lock()
 	defer s.attaching.Unlock()
@@ -149,7 +149,7 @@ func (s *Session) attach(f *filter, event EventMask) error {
 	return nil
 }
 
-// attachment returns what a filter has to do with the session.
+// attachment returns a filter's attachment to the session.
 func (s *Session) attachment(f *filter) attachment {
 	s.attaching.Lock()
 	defer s.attaching.Unlock()
@@ -159,7 +159,7 @@ func (s *Session) attachment(f *filter) attachment {
 	return attachment{}
 }
 
-// find returns the attachment of a filter, of whichever generation.
+// find returns the attachment of a filter of any generation.
 func (s *Session) find(f *filter) *attachment {
 	for _, a := range s.filters {
 		if a.owner.instance == f.instance {
@@ -169,8 +169,7 @@ func (s *Session) find(f *filter) *attachment {
 	return nil
 }
 
-// detach tells the filters that have nothing to do with the session any more that
-// it has ended for them.
+// detach tells the filters that no longer see the session that it has ended for them.
 func (s *Session) detach() {
 	var gone []*attachment
 	s.attaching.Lock()
@@ -189,7 +188,7 @@ func (s *Session) detach() {
 	}
 }
 
-// guard calls a filter; a panic in it is logged and ends there.
+// guard calls a filter. A panic in it is logged and goes no further.
 func (s *Session) guard(f *filter, call func()) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -200,14 +199,14 @@ func (s *Session) guard(f *filter, call func()) {
 	call()
 }
 
-// sessionTable is the sessions there are, by client.
+// sessionTable holds the sessions by client.
 type sessionTable struct {
-	bytes    atomic.Int64 // that the values of all take
+	bytes    atomic.Int64 // size of the values of all sessions
 	mu       sync.Mutex
 	sessions map[netip.Addr]*Session
 }
 
-// open returns the session of a client and counts a connection to a listener in it.
+// open returns the session of a client, and counts a connection to a listener in it.
 func (t *sessionTable) open(l *listener, client netip.Addr) *Session {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -224,16 +223,17 @@ func (t *sessionTable) open(l *listener, client netip.Addr) *Session {
 	return s
 }
 
-// close counts a connection out. The last one to a listener ends the session for
-// the filters that only its generation has, and the last one of all the session.
+// close removes a connection from its session. With the last connection to a listener the
+// session ends for the filters that only that listener's generation has; with the last
+// connection of all, the session ends.
 func (t *sessionTable) close(s *Session, l *listener) {
 	if t.leave(s, l) {
 		s.detach()
 	}
 }
 
-// sweep ends the sessions for the filters that no generation with connections in them has
-// any more, although their connections go on: a reload has carried over their listeners.
+// sweep ends the sessions for filters that no generation with connections in them uses any
+// longer, although the connections continue: a reload has carried over their listeners.
 func (t *sessionTable) sweep() error {
 	t.mu.Lock()
 	all := slices.Collect(maps.Values(t.sessions))
@@ -244,7 +244,7 @@ func (t *sessionTable) sweep() error {
 	return nil
 }
 
-// leave counts a connection out and reports whether it was its listener's last.
+// leave removes a connection from its session, and reports whether it was its listener's last.
 func (t *sessionTable) leave(s *Session, l *listener) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -260,7 +260,7 @@ func (t *sessionTable) leave(s *Session, l *listener) bool {
 	return true
 }
 
-// member returns the index of the membership of a listener, -1 if there is none.
+// member returns the index of the membership of a listener; -1 if there is none.
 func (s *Session) member(l *listener) int {
 	return slices.IndexFunc(s.members, func(m membership) bool { return m.listener == l })
 }

@@ -7,21 +7,20 @@ import (
 	"time"
 )
 
-// ServiceState is what a service is doing, as a supervisor sees it.
+// ServiceState is the state of the service for a supervisor.
 type ServiceState uint8
 
 // The states.
 const (
 	StateRunning  ServiceState = iota // connections are accepted
-	StateStopping                     // connections are let finish, then the filters end
+	StateStopping                     // connections may finish, then the filters end
 )
 
-// ServiceStatus is what a supervisor (systemd, the service manager of Windows) is to
-// be told.
+// ServiceStatus is what a supervisor (systemd, the service manager of Windows) is told.
 type ServiceStatus struct {
 	State ServiceState
-	// Wait is how long the state may last until the next status: a supervisor should
-	// not end the program before that. 0 means that nobody knows.
+	// Wait is how long the state may last until the next status: a supervisor should not end
+	// the program before. 0 means unknown.
 	Wait time.Duration
 }
 
@@ -33,7 +32,7 @@ func (s ServiceStatus) String() string {
 	return fmt.Sprintf("stopping, for up to %v", s.Wait)
 }
 
-// tell tells the host program the status, for its supervisor. It is called in the turn.
+// tell reports the status to the host program, for its supervisor. It is called in the turn.
 func (fw *Firewall) tell(s ServiceStatus) {
 	err := fw.turn.call(func() error {
 		fw.report(s)
@@ -44,14 +43,14 @@ func (fw *Firewall) tell(s ServiceStatus) {
 	}
 }
 
-// report calls OnStatus. That filters end which a Reload has replaced concerns nobody.
+// report calls OnStatus, except for the end of filters that a Reload has replaced.
 func (fw *Firewall) report(s ServiceStatus) {
 	if fw.onStatus != nil && (s.State == StateRunning || fw.closing.Load()) {
 		fw.onStatus(s)
 	}
 }
 
-// timeLeft returns how long ctx and what comes behind it may take; 0: for ever.
+// timeLeft returns how long ctx, and the steps after it, may take; 0: indefinitely.
 func timeLeft(ctx context.Context) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -60,19 +59,19 @@ func timeLeft(ctx context.Context) time.Duration {
 	return max(time.Until(deadline), 0) + stopLimit
 }
 
-// step is a step of the end of the service that filters may prolong.
+// step is a step of stopping the service that filters may prolong.
 type step struct {
 	mu     sync.Mutex
-	timer  *time.Timer // ends the step; nil: there is none
+	timer  *time.Timer // ends the step; nil: no step is in progress
 	end    time.Time
-	latest time.Time // up to which it may be prolonged
+	latest time.Time // the latest end to which the step may be prolonged
 }
 
-// maxStop is the most to which filters may prolong FilterShutdown.
+// maxStop is the longest time to which filters may prolong FilterShutdown.
 const maxStop = 10 * time.Minute
 
-// begin returns a context for a step that ends after a time, or later if filters ask
-// for it.
+// begin returns a context for a step that ends after limit, or later if filters ask for more
+// time.
 func (s *step) begin(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	s.mu.Lock()
@@ -89,8 +88,8 @@ func (s *step) begin(ctx context.Context, limit time.Duration) (context.Context,
 	}
 }
 
-// prolong has the step last for at least d from now on; false if there is none, or
-// if it has lasted too long already.
+// prolong makes the step last at least d from now on. It returns false if no step is in
+// progress or it has lasted too long already.
 func (s *step) prolong(d time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,11 +109,10 @@ func (s *step) prolong(d time.Duration) bool {
 	return true
 }
 
-// UpdateServiceStatus says that the FilterShutdown of a filter takes up to wait from
-// now on (IFWXFirewall2::UpdateServiceStatus). Its context lasts for that long, and
-// the supervisor is told. It may be called again, and from any goroutine. It is
-// ErrBadContext if no FilterShutdown runs, or if it would last for more than
-// 10 minutes in all.
+// UpdateServiceStatus says that the FilterShutdown of a filter takes up to wait from now on
+// (IFWXFirewall2::UpdateServiceStatus). Its context lasts that long, and the supervisor is
+// told. It may be called repeatedly and on any goroutine. It returns ErrBadContext if no
+// FilterShutdown is in progress, or if it would last more than 10 minutes in all.
 func (fw *Firewall) UpdateServiceStatus(wait time.Duration) error {
 	if wait <= 0 || !fw.stopping.prolong(wait) {
 		return ErrBadContext

@@ -9,28 +9,27 @@ import (
 	"fwx/framework/strict"
 )
 
-// storeHeader is the key of [store] that does not belong to its kind.
+// storeHeader has the key of [store] that is common to all kinds.
 type storeHeader struct {
 	Kind string `toml:"kind"`
 }
 
 const storeKindKey = "kind"
 
-// read takes the settings from a file. Those of the kind are decoded when the
-// kinds are known.
+// read reads the settings from a file. The settings of the kind are decoded once the kinds are
+// known.
 func (c *StoreConfig) read(table strict.Table, mistakes *strict.Errors) {
 	header := storeHeader{Kind: store.KindMemory}
 	mistakes.Add(table.Only(storeKindKey).Decode(&header))
 	c.Kind, c.Table = header.Kind, table
 }
 
-// same reports whether two stores are made from the same.
+// same reports whether two stores have the same settings.
 func (c StoreConfig) same(other StoreConfig) bool {
 	return c.Store == other.Store && c.Kind == other.Kind && reflect.DeepEqual(c.Table.Map(), other.Table.Map())
 }
 
-// makeStore makes the store that the configuration asks for; nil if there is
-// something wrong with it.
+// makeStore makes the store of the configuration; nil if the configuration has mistakes.
 func (c *Config) makeStore(mistakes *strict.Errors) store.Store {
 	if c.Store.Store != nil {
 		return c.Store.Store

@@ -12,17 +12,17 @@ import (
 	"fwx/framework/completion"
 )
 
-// turn is the lock of Start, Reload, Shutdown and the end of a generation, which run one at
-// a time and call the host's filters meanwhile. A filter that asked for a turn in such a call
-// would wait for itself.
+// turn is the lock of Start, Reload, Shutdown and the end of a generation, which run one at a
+// time and call the host's filters while they run. A filter that asked for the turn in such a
+// call would wait for itself.
 type turn struct {
 	mu     sync.Mutex
 	caller atomic.Uint64 // the goroutine that calls a filter; 0: none does
 }
 
-// take waits for the turn. It returns ErrBadContext on a worker, which the holder of the turn
-// waits for, on the goroutine of a filter that the holder calls, and on one that this
-// goroutine has started.
+// take waits for the turn. It returns ErrBadContext on a worker, for which the holder of the
+// turn waits, on the goroutine of a filter that the holder calls, and on a goroutine that such
+// a goroutine has started.
 func (t *turn) take(port *completion.Port) error {
 	if port != nil && port.OnWorker() {
 		return fmt.Errorf("%w: on a worker; a goroutine can call it", ErrBadContext)
@@ -40,7 +40,7 @@ func (t *turn) take(port *completion.Port) error {
 func (t *turn) give() { t.mu.Unlock() }
 
 // call calls a filter for the holder of the turn, on a goroutine of its own, by which take
-// knows it. A panic in it is an error.
+// recognizes it. A panic in the filter is returned as an error.
 func (t *turn) call(f func() error) error {
 	err := errors.New("it has ended its goroutine")
 	done := make(chan struct{})
@@ -56,8 +56,8 @@ func (t *turn) call(f func() error) error {
 	return err
 }
 
-// goroutine returns the numbers of the goroutine that calls it and of the one that has
-// started that, as the head and the end of a stack trace have them; 0: not known.
+// goroutine returns the number of the calling goroutine and that of the one that started it,
+// taken from the beginning and the end of a stack trace; 0: unknown.
 func goroutine() (id, parent uint64) {
 	trace := make([]byte, 64<<10)
 	trace = trace[:runtime.Stack(trace, false)]

@@ -21,21 +21,21 @@ const (
 )
 
 var (
-	// Pass lets the event happen or the chunk go on.
+	// Pass lets the event happen, or forwards the chunk.
 	Pass = Verdict{}
-	// Drop swallows a chunk; the stream goes on behind it.
+	// Drop discards a chunk; the stream continues after it.
 	Drop = Verdict{kind: verdictDrop}
-	// Hold defers the answer: the connection (for an event) or its direction
-	// (for a chunk) waits for Event.Resume or Connection.Resume.
+	// Hold defers the answer: the connection (for an event) or its direction (for a chunk)
+	// waits for Event.Resume or Connection.Resume.
 	Hold = Verdict{kind: verdictHold}
 )
 
-// Replace sends data instead of the chunk. The data belongs to the framework
-// from then on and must not change; the filters behind see it as their chunk.
+// Replace sends data instead of the chunk. The data then belongs to the framework and must not
+// be changed. The remaining filters see it as their chunk.
 func Replace(data []byte) Verdict { return Verdict{kind: verdictReplace, data: data} }
 
-// Deny refuses the connection: the client sees it reset. The reason goes to
-// the log and to Connection.Reason.
+// Deny refuses the connection, which the client sees reset. The reason is logged and returned
+// by Connection.Reason.
 func Deny(reason string) Verdict { return Verdict{kind: verdictDeny, reason: reason} }
 
 // Fail ends the connection because the filter itself has failed. Unlike a
@@ -63,7 +63,7 @@ func (v Verdict) String() string {
 	return "unknown"
 }
 
-// Direction is the way that bytes go.
+// Direction is the way in which bytes flow.
 type Direction uint8
 
 // The directions of a connection.
