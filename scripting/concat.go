@@ -1,10 +1,10 @@
 package scripting
 
 import (
-	"strings"
-
 	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/ast"
+
+	"fwx/scripting/internal/number"
 )
 
 // A string that is doubled forty times over would fill any memory, within a
@@ -50,18 +50,23 @@ func (s *state) concatenate(L *lua.LState) int {
 		case lua.LString:
 			size += len(v)
 		case lua.LNumber:
-			size += len(plainText(v))
+			var digits [number.MaxText]byte
+			size += len(number.Append(digits[:0], float64(v)))
 		default:
 			return s.concatenateSlowly(L)
 		}
 	}
 	s.checkSize(L, size)
-	var b strings.Builder
-	b.Grow(size)
+	out := make([]byte, 0, size)
 	for i := 1; i <= n; i++ {
-		b.WriteString(plainText(L.Get(i)))
+		switch v := L.Get(i).(type) {
+		case lua.LString:
+			out = append(out, v...)
+		case lua.LNumber:
+			out = number.Append(out, float64(v))
+		}
 	}
-	return give(L, lua.LString(b.String()))
+	return give(L, textOf(out))
 }
 
 // checkSize raises an error if a string of a size is too large, and counts it.

@@ -41,6 +41,7 @@ var works = []work{
 	{"match: backtracking", `local s = ("a"):rep(64)`, `s:match(".-.-b")`, 32657},
 	{"match: greedy, 1 KiB", `local s = ("x"):rep(1024)`, `s:match("^.*y")`, 689},
 	{"gsub: words, 4 KiB", `local s = ("some words and more "):rep(200)`, `s:gsub("%w+", "%0")`, 2669},
+	{"gsub: a fixed text, 64 KiB", `local s = ("The quick brown fox jumps over the lazy dog. It did so again.  "):rep(1024)`, `s:gsub("fox", "cat")`, 3064},
 	{"gsub: nothing, 4 KiB", `local s = ("some words and more "):rep(200)`, `s:gsub("[&<>]", "")`, 5402},
 	{"gsub: function, 4 KiB", `local s = ("some words and more "):rep(200) local function f(w) return w end`, `s:gsub("%w+", f)`, 3469},
 	{"gmatch: 4 KiB", `local s = ("some words and more "):rep(200)`, `for w in s:gmatch("%a+") do end`, 3409},

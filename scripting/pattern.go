@@ -1,6 +1,9 @@
 package scripting
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // The patterns of Lua, matched as its own library does it, with a difference: the
 // steps are counted. A pattern such as ".-.-.-x" takes the fourth power of the
@@ -12,6 +15,14 @@ const (
 	patternEscape   = '%'
 	patternSpecials = "^$*+?.([%-"
 )
+
+// specialBytes are patternSpecials.
+var specialBytes = func() (special [256]bool) {
+	for _, c := range []byte(patternSpecials) {
+		special[c] = true
+	}
+	return special
+}()
 
 // What a capture's length says, if it is none.
 const (
@@ -32,6 +43,8 @@ type matcher struct {
 	captures         [maxCaptures]capture
 	depth            int
 	steps, limit     int
+	fixed            bool // the pattern is a fixed text
+	replaced         int  // matches, by gsub
 }
 
 type patternError struct{ err error }
@@ -58,7 +71,11 @@ func (m *matcher) find(from int) (start, end int, err error) {
 	if anchored {
 		p = 1
 	}
+	first := m.first()
 	for s := from; s <= len(m.subject); s++ {
+		if first > 0 {
+			s = m.begin(s, first)
+		}
 		m.level, m.depth = 0, 0
 		if e := m.match(s, p); e != noMatch {
 			return s, e, nil
@@ -70,9 +87,60 @@ func (m *matcher) find(from int) (start, end int, err error) {
 	return noMatch, noMatch, nil
 }
 
+// first returns the end of the class that every match begins with a byte of; 0 if there is none.
+func (m *matcher) first() int {
+	if m.pattern == "" {
+		return 0
+	}
+	end := 1
+	switch c := m.pattern[0]; {
+	case c == '[':
+		end = m.classEnd(0)
+	case c == patternEscape && len(m.pattern) > 1 && isLetter(m.pattern[1]) && m.pattern[1] != 'b' && m.pattern[1] != 'f':
+		end = 2
+	case specialBytes[c] || c == ')':
+		return 0
+	}
+	if end < len(m.pattern) && strings.IndexByte("*?-", m.pattern[end]) >= 0 {
+		return 0
+	}
+	return end
+}
+
+// begin goes on to the next byte of the class that a match begins with, which ends at end. What lies before it takes as many
+// steps as to look for matches there would.
+func (m *matcher) begin(s, end int) int {
+	rest := m.subject[s:]
+	n := 0
+	switch c := m.pattern[0]; c {
+	case '[':
+		for ; n < len(rest); n++ {
+			before := m.steps
+			if m.inSet(rest[n], 1, end-1) {
+				m.steps = before // match looks once more
+				break
+			}
+		}
+	case patternEscape:
+		class := m.pattern[1]
+		for n < len(rest) && !inClass(rest[n], class) {
+			n++
+		}
+	default:
+		if n = strings.IndexByte(rest, c); n < 0 {
+			n = len(rest)
+		}
+	}
+	m.count(n)
+	return s + n
+}
+
 // step counts one step.
-func (m *matcher) step() {
-	m.steps++
+func (m *matcher) step() { m.count(1) }
+
+// count counts steps.
+func (m *matcher) count(n int) {
+	m.steps += n
 	if m.steps > m.limit {
 		panic(patternError{errManySteps})
 	}
@@ -83,7 +151,13 @@ func (m *matcher) match(s, p int) int {
 	if m.depth++; m.depth > maxPatternDepth {
 		m.fail("pattern too complex")
 	}
-	defer func() { m.depth-- }()
+	end := m.items(s, p)
+	m.depth--
+	return end
+}
+
+// items is match without a look at the depth.
+func (m *matcher) items(s, p int) int {
 	for p < len(m.pattern) {
 		m.step()
 		switch c := m.pattern[p]; {
@@ -104,7 +178,7 @@ func (m *matcher) match(s, p int) int {
 			if p = m.frontier(s, p+2); p == noMatch {
 				return noMatch
 			}
-		case c == patternEscape && p+1 < len(m.pattern) && '0' <= m.pattern[p+1] && m.pattern[p+1] <= '9':
+		case c == patternEscape && p+1 < len(m.pattern) && isDigit(m.pattern[p+1]):
 			if s, p = m.back(s, m.pattern[p+1]), p+2; s == noMatch {
 				return noMatch
 			}
@@ -153,10 +227,9 @@ func (m *matcher) item(s, p int) (done bool, next, after int) {
 
 // longest matches as many as there are, and then fewer.
 func (m *matcher) longest(s, p, end int) int {
-	n := 0
-	for s+n < len(m.subject) && m.single(m.subject[s+n], p, end) {
-		m.step()
-		n++
+	n := m.run(s, p, end)
+	if end+1 == len(m.pattern) {
+		return s + n
 	}
 	for ; n >= 0; n-- {
 		if e := m.match(s+n, end+1); e != noMatch {
@@ -164,6 +237,33 @@ func (m *matcher) longest(s, p, end int) int {
 		}
 	}
 	return noMatch
+}
+
+// run returns how many bytes from s on are in the class from p to end. Each is a step.
+func (m *matcher) run(s, p, end int) int {
+	rest := m.subject[s:]
+	n := 0
+	switch c := m.pattern[p]; c {
+	case '.':
+		n = len(rest)
+	case '[':
+		for n < len(rest) && m.inSet(rest[n], p+1, end-1) {
+			m.step()
+			n++
+		}
+		return n
+	case patternEscape:
+		class := m.pattern[p+1]
+		for n < len(rest) && inClass(rest[n], class) {
+			n++
+		}
+	default:
+		for n < len(rest) && rest[n] == c {
+			n++
+		}
+	}
+	m.count(n)
+	return n
 }
 
 // shortest matches none, and then more.
@@ -229,65 +329,67 @@ func (m *matcher) single(c byte, p, end int) bool {
 
 // inSet reports whether a byte is in the set whose elements are from p to end.
 func (m *matcher) inSet(c byte, p, end int) bool {
-	is := true
-	if m.pattern[p] == '^' {
-		is = false
-		p++
+	set, is := m.pattern[p:end], true
+	if set[0] == '^' {
+		set, is = set[1:], false
 	}
-	for p < end {
-		m.step()
-		switch {
-		case m.pattern[p] == patternEscape:
-			if inClass(c, m.pattern[p+1]) {
-				return is
-			}
-			p += 2
-		case p+2 < end && m.pattern[p+1] == '-':
-			if m.pattern[p] <= c && c <= m.pattern[p+2] {
-				return is
-			}
-			p += 3
+	found, steps := false, 0
+	for i := 0; i < len(set) && !found; {
+		steps++
+		switch e := set[i]; {
+		case e == patternEscape:
+			found = inClass(c, set[i+1])
+			i += 2
+		case i+2 < len(set) && set[i+1] == '-':
+			found = e <= c && c <= set[i+2]
+			i += 3
 		default:
-			if m.pattern[p] == c {
-				return is
-			}
-			p++
+			found = e == c
+			i++
 		}
 	}
-	return !is
+	m.count(steps)
+	return found == is
 }
 
 // inClass reports whether a byte is in the class of a letter, or is the letter.
 func inClass(c, class byte) bool {
-	var is bool
-	switch class | 0x20 {
-	case 'a':
-		is = isLetter(c)
-	case 'c':
-		is = c < ' ' || c == 0x7f
-	case 'd':
-		is = isDigit(c)
-	case 'l':
-		is = 'a' <= c && c <= 'z'
-	case 'p':
-		is = ' ' < c && c < 0x7f && !isLetter(c) && !isDigit(c)
-	case 's':
-		is = c == ' ' || '\t' <= c && c <= '\r'
-	case 'u':
-		is = 'A' <= c && c <= 'Z'
-	case 'w':
-		is = isLetter(c) || isDigit(c)
-	case 'x':
-		is = isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f'
-	case 'z':
-		is = c == 0
-	default:
+	bit := classBits[class|0x20]
+	if bit == 0 || !isLetter(class) {
 		return class == c
 	}
-	if !isLetter(class) {
-		return class == c
+	return (members[c]&bit != 0) == (class&0x20 != 0)
+}
+
+// classBits has a bit for each class, by its small letter, and members the classes of each byte.
+var (
+	classBits [256]uint16
+	members   = classify(map[byte]func(c byte) bool{
+		'a': isLetter,
+		'c': func(c byte) bool { return c < ' ' || c == 0x7f },
+		'd': isDigit,
+		'l': func(c byte) bool { return 'a' <= c && c <= 'z' },
+		'p': func(c byte) bool { return ' ' < c && c < 0x7f && !isLetter(c) && !isDigit(c) },
+		's': func(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' },
+		'u': func(c byte) bool { return 'A' <= c && c <= 'Z' },
+		'w': func(c byte) bool { return isLetter(c) || isDigit(c) },
+		'x': func(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' },
+		'z': func(c byte) bool { return c == 0 },
+	})
+)
+
+func classify(is map[byte]func(c byte) bool) (members [256]uint16) {
+	bit := uint16(1)
+	for class, has := range is {
+		classBits[class] = bit
+		for c := range members {
+			if has(byte(c)) {
+				members[c] |= bit
+			}
+		}
+		bit <<= 1
 	}
-	return is == (class&0x20 != 0)
+	return members
 }
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"fwx/scripting/internal/number"
 )
 
 // patternFunctions replace those of the string library that take patterns.
@@ -17,6 +19,9 @@ var patternFunctions = []binding{
 
 // search finds a match, at the expense of the budget.
 func (s *state) search(L *lua.LState, m *matcher, from int) (start, end int) {
+	if m.fixed {
+		return s.searchFixed(m, from)
+	}
 	m.steps, m.limit = 0, int(max(s.meter.left, 0))*stepsPerInstruction
 	start, end, err := m.find(from)
 	s.meter.charge(m.steps/stepsPerInstruction + matchCost)
@@ -29,22 +34,50 @@ func (s *state) search(L *lua.LState, m *matcher, from int) (start, end int) {
 	return start, end
 }
 
+// searchFixed is search for a pattern that is a fixed text.
+func (s *state) searchFixed(m *matcher, from int) (start, end int) {
+	start = strings.Index(m.subject[from:], m.pattern)
+	if start < 0 {
+		s.meter.charge(matchCost + (len(m.subject)-from)/seekPerInstruction)
+		return noMatch, noMatch
+	}
+	s.meter.charge(matchCost + start/seekPerInstruction)
+	return from + start, from + start + len(m.pattern)
+}
+
+// newMatcher returns a matcher for the arguments of a function.
+func newMatcher(L *lua.LState) matcher {
+	m := matcher{subject: checkText(L, 1), pattern: checkText(L, 2)}
+	m.fixed = isFixed(m.pattern) && strings.IndexByte(m.pattern, ')') < 0 // which is a mistake there
+	return m
+}
+
+// isFixed reports whether string.find takes a pattern for a text that stands for itself.
+func isFixed(pattern string) bool {
+	for i := range len(pattern) {
+		if specialBytes[pattern[i]] {
+			return false
+		}
+	}
+	return true
+}
+
 // value returns a capture, or the whole match where there is none.
 func (m *matcher) value(L *lua.LState, i, start, end int) lua.LValue {
 	if i >= m.level {
 		if i > 0 {
 			L.RaiseError("invalid capture index")
 		}
-		return partOf(m.subject, start, end)
+		return textValue(partOf(m.subject, start, end))
 	}
 	c := m.captures[i]
 	switch c.length {
 	case capturePosition:
-		return lua.LNumber(c.start + 1)
+		return wholeNumber(c.start + 1)
 	case captureOpen:
 		L.RaiseError("unfinished capture")
 	}
-	return partOf(m.subject, c.start, c.start+c.length)
+	return textValue(partOf(m.subject, c.start, c.start+c.length))
 }
 
 // pushCaptures pushes all captures; the whole match if there is none and whole is set.
@@ -74,30 +107,30 @@ func argStart(L *lua.LState, size int) int {
 func stringFind(s *state, L *lua.LState) int {
 	subject, pattern := checkText(L, 1), checkText(L, 2)
 	from := argStart(L, len(subject))
-	if lua.LVAsBool(L.Get(4)) || !strings.ContainsAny(pattern, patternSpecials) {
+	if lua.LVAsBool(L.Get(4)) || isFixed(pattern) {
 		s.meter.charge((len(subject) - from) / seekPerInstruction)
 		at := strings.Index(subject[from:], pattern)
 		if at < 0 {
 			return give(L, lua.LNil)
 		}
-		L.Push(lua.LNumber(from + at + 1))
-		L.Push(lua.LNumber(from + at + len(pattern)))
+		L.Push(wholeNumber(from + at + 1))
+		L.Push(wholeNumber(from + at + len(pattern)))
 		return 2
 	}
-	m := &matcher{subject: subject, pattern: pattern}
-	start, end := s.search(L, m, from)
+	m := matcher{subject: subject, pattern: pattern}
+	start, end := s.search(L, &m, from)
 	if start == noMatch {
 		return give(L, lua.LNil)
 	}
-	L.Push(lua.LNumber(start + 1))
-	L.Push(lua.LNumber(end))
+	L.Push(wholeNumber(start + 1))
+	L.Push(wholeNumber(end))
 	return 2 + m.pushCaptures(L, start, end, false)
 }
 
 func stringMatch(s *state, L *lua.LState) int {
-	m := &matcher{subject: checkText(L, 1), pattern: checkText(L, 2)}
+	m := newMatcher(L)
 	from := argStart(L, len(m.subject))
-	start, end := s.search(L, m, from)
+	start, end := s.search(L, &m, from)
 	if start == noMatch {
 		return give(L, lua.LNil)
 	}
@@ -106,13 +139,13 @@ func stringMatch(s *state, L *lua.LState) int {
 
 // stringGmatch returns an iterator over all matches.
 func stringGmatch(s *state, L *lua.LState) int {
-	m := &matcher{subject: checkText(L, 1), pattern: checkText(L, 2)}
+	m := newMatcher(L)
 	from := 0
 	return give(L, s.function(binding{name: "gmatch", call: func(s *state, L *lua.LState) int {
 		if from > len(m.subject) {
 			return give(L, lua.LNil)
 		}
-		start, end := s.search(L, m, from)
+		start, end := s.search(L, &m, from)
 		if start == noMatch {
 			from = len(m.subject) + 1
 			return give(L, lua.LNil)
@@ -126,7 +159,7 @@ func stringGmatch(s *state, L *lua.LState) int {
 }
 
 func stringGsub(s *state, L *lua.LState) int {
-	m := &matcher{subject: checkText(L, 1), pattern: checkText(L, 2)}
+	m := newMatcher(L)
 	replacement := L.Get(3)
 	switch v := replacement.(type) {
 	case lua.LNumber:
@@ -139,47 +172,56 @@ func stringGsub(s *state, L *lua.LState) int {
 	if L.Get(4) != lua.LNil {
 		limit = checkInt(L, 4)
 	}
-	text, n := s.substitute(L, m, replacement, limit)
-	L.Push(lua.LString(text))
-	L.Push(lua.LNumber(n))
+	L.Push(s.substitute(L, &m, replacement, limit))
+	L.Push(wholeNumber(m.replaced))
 	return 2
 }
 
-// substitute replaces up to limit matches.
-func (s *state) substitute(L *lua.LState, m *matcher, replacement lua.LValue, limit int) (text string, n int) {
-	var out strings.Builder
+// substitute replaces up to limit matches, and counts them.
+func (s *state) substitute(L *lua.LState, m *matcher, replacement lua.LValue, limit int) lua.LValue {
+	var out []byte
 	done, from := 0, 0 // what is in out, and where the next match may begin
 	anchored := strings.HasPrefix(m.pattern, "^")
-	for n < limit && from <= len(m.subject) && (n == 0 || !anchored) {
+	text, isText := replacement.(lua.LString)
+	isText = isText && strings.IndexByte(string(text), patternEscape) < 0 // it has no captures in it
+	for m.replaced < limit && from <= len(m.subject) && (m.replaced == 0 || !anchored) {
 		start, end := s.search(L, m, from)
 		if start == noMatch {
 			break
 		}
-		n++
-		out.WriteString(m.subject[done:start])
-		before := out.Len()
-		s.replacement(L, m, &out, replacement, start, end)
-		s.checkSize(L, out.Len()-before)
-		if out.Len() > maxStringSize {
-			s.checkSize(L, out.Len())
+		if m.replaced == 0 {
+			out = make([]byte, 0, len(m.subject)+len(m.subject)/8)
+		}
+		m.replaced++
+		out = append(out, m.subject[done:start]...)
+		before := len(out)
+		if isText {
+			out = append(out, text...)
+		} else {
+			out = s.replacement(L, m, out, replacement, start, end)
+		}
+		s.checkSize(L, len(out)-before)
+		if len(out) > maxStringSize {
+			s.checkSize(L, len(out))
 		}
 		done, from = end, end
 		if start == end {
 			from++
 		}
 	}
-	out.WriteString(m.subject[done:])
-	s.checkSize(L, out.Len())
-	return out.String(), n
+	s.checkSize(L, len(out)+len(m.subject)-done)
+	if m.replaced == 0 {
+		return firstText(L)
+	}
+	return textValue(textOf(append(out, m.subject[done:]...)))
 }
 
-// replacement writes what a match is replaced by.
-func (s *state) replacement(L *lua.LState, m *matcher, out *strings.Builder, by lua.LValue, start, end int) {
+// replacement appends what a match is replaced by.
+func (s *state) replacement(L *lua.LState, m *matcher, out []byte, by lua.LValue, start, end int) []byte {
 	var value lua.LValue
 	switch by := by.(type) {
 	case lua.LString:
-		m.expand(L, out, string(by), start, end)
-		return
+		return m.expand(L, out, string(by), start, end)
 	case *lua.LTable:
 		value = L.GetTable(by, m.value(L, 0, start, end))
 	default:
@@ -188,35 +230,37 @@ func (s *state) replacement(L *lua.LState, m *matcher, out *strings.Builder, by 
 		value = L.Get(-1)
 		L.Pop(1)
 	}
-	switch {
-	case lua.LVIsFalse(value):
-		out.WriteString(m.subject[start:end])
-	case lua.LVCanConvToString(value):
-		out.WriteString(plainText(value))
-	default:
+	switch v := value.(type) {
+	case lua.LString:
+		return append(out, v...)
+	case lua.LNumber:
+		return number.Append(out, float64(v))
+	}
+	if !lua.LVIsFalse(value) {
 		L.RaiseError("invalid replacement value (a %s)", value.Type().String())
 	}
+	return append(out, m.subject[start:end]...)
 }
 
-// expand writes a replacement in which "%1" stands for a capture.
-func (m *matcher) expand(L *lua.LState, out *strings.Builder, by string, start, end int) {
+// expand appends a replacement in which "%1" stands for a capture.
+func (m *matcher) expand(L *lua.LState, out []byte, by string, start, end int) []byte {
 	for {
 		text, rest, found := strings.Cut(by, "%")
-		out.WriteString(text)
+		out = append(out, text...)
 		if !found || rest == "" {
-			return
+			return out
 		}
 		switch c := rest[0]; {
-		case c == '0':
-			out.WriteString(m.subject[start:end])
+		case c == '0', c == '1' && m.level == 0:
+			out = append(out, m.subject[start:end]...)
 		case isDigit(c):
-			out.WriteString(m.value(L, int(c-'1'), start, end).String())
+			out = append(out, m.value(L, int(c-'1'), start, end).String()...)
 		default:
-			out.WriteByte(c)
+			out = append(out, c)
 		}
 		by = rest[1:]
-		if out.Len() > maxStringSize {
-			return // the caller raises the error
+		if len(out) > maxStringSize {
+			return out // the caller raises the error
 		}
 	}
 }

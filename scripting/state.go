@@ -171,33 +171,34 @@ type state struct {
 	sink     *lua.LState // what threads yield to
 	active   map[*fiber]struct{}
 
-	resources map[resource]struct{} // open, with no connection to close them
-	files     int                   // open
-	watches   int
-	logNames  map[string]*logName             // of files in mode "a"
-	replaced  map[*completion.Handle]struct{} // by another of the same name; what is in flight ends first
-	posted    map[*posted]struct{}            // tasks that have not run
-	started   map[*overlapped]struct{}        // in flight
-	pending   int                             // operations that no fiber waits for
-	timers    map[*timer]struct{}
-	sockets   int // open, or being connected
-	resolver  *resolver
-	trust     trust
-	clients   clients
-	scratch   []byte // for what is copied at once
-	conns     map[*conn]struct{}
-	modules   map[string]*module // by path
-	regexps   map[string]*lua.LUserData
-	types     types
-	module    *lua.LTable // what require "fwx" returns
-	drop      *lua.LUserData
-	null      *lua.LUserData
-	array     *lua.LTable // the metatable of tables that are arrays of JSON
-	decoding  *decoder    // of JSON, while it does
-	concat    *lua.LFunction
-	next      *lua.LFunction // by which tables are gone through
-	methods   *lua.LTable    // the metatable of strings
-	sealed    map[*lua.LTable]seal
+	resources  map[resource]struct{} // open, with no connection to close them
+	files      int                   // open
+	watches    int
+	logNames   map[string]*logName             // of files in mode "a"
+	replaced   map[*completion.Handle]struct{} // by another of the same name; what is in flight ends first
+	posted     map[*posted]struct{}            // tasks that have not run
+	started    map[*overlapped]struct{}        // in flight
+	pending    int                             // operations that no fiber waits for
+	timers     map[*timer]struct{}
+	sockets    int // open, or being connected
+	resolver   *resolver
+	trust      trust
+	clients    clients
+	scratch    []byte // for what is copied at once
+	textMemory []byte // for what functions of the library put together; nil while it is lent
+	conns      map[*conn]struct{}
+	modules    map[string]*module // by path
+	regexps    map[string]*lua.LUserData
+	types      types
+	module     *lua.LTable // what require "fwx" returns
+	drop       *lua.LUserData
+	null       *lua.LUserData
+	array      *lua.LTable // the metatable of tables that are arrays of JSON
+	decoding   *decoder    // of JSON, while it does
+	concat     *lua.LFunction
+	next       *lua.LFunction // by which tables are gone through
+	methods    *lua.LTable    // the metatable of strings
+	sealed     map[*lua.LTable]seal
 
 	handleError *lua.LFunction // of protected calls
 	failing     *lua.LFunction // raises an error

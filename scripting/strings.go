@@ -1,12 +1,12 @@
 package scripting
 
 import (
-	"bytes"
-	"fmt"
 	"math"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"fwx/scripting/internal/number"
 )
 
 // stringFunctions replace those of the string library whose result can be of any
@@ -44,7 +44,7 @@ func stringRep(s *state, L *lua.LState) int {
 	return give(L, lua.LString(strings.Repeat(text, int(n))))
 }
 
-func stringLen(_ *state, L *lua.LState) int { return give(L, lua.LNumber(len(checkText(L, 1)))) }
+func stringLen(_ *state, L *lua.LState) int { return give(L, wholeNumber(len(checkText(L, 1)))) }
 
 func stringSub(s *state, L *lua.LState) int {
 	text := checkText(L, 1)
@@ -53,7 +53,7 @@ func stringSub(s *state, L *lua.LState) int {
 	if pins(to-from, len(text)) { // it was copied
 		s.meter.chargeBytes(to - from)
 	}
-	return give(L, part)
+	return give(L, textValue(part))
 }
 
 func stringChar(s *state, L *lua.LState) int {
@@ -65,7 +65,8 @@ func stringChar(s *state, L *lua.LState) int {
 		}
 		out[i] = byte(n)
 	}
-	return s.giveBytes(L, out)
+	s.meter.chargeBytes(len(out))
+	return give(L, textValue(textOf(out)))
 }
 
 func stringUpper(s *state, L *lua.LState) int { return s.mapBytes(L, 'a', 'z', 'A'-'a') }
@@ -74,14 +75,23 @@ func stringLower(s *state, L *lua.LState) int { return s.mapBytes(L, 'A', 'Z', '
 
 // mapBytes moves the bytes of a range by a distance.
 func (s *state) mapBytes(L *lua.LState, from, to byte, by int) int {
-	out := []byte(checkText(L, 1))
-	for i, c := range out {
+	in := checkText(L, 1)
+	first := 0
+	for first < len(in) && (in[first] < from || to < in[first]) {
+		first++
+	}
+	s.meter.charge(len(in) / mappedPerInstruction)
+	s.meter.chargeBytes(len(in))
+	if first == len(in) { // there are none
+		return give(L, firstText(L))
+	}
+	out := []byte(in)
+	for i, c := range out[first:] {
 		if from <= c && c <= to {
-			out[i] = byte(int(c) + by)
+			out[first+i] = byte(int(c) + by)
 		}
 	}
-	s.meter.charge(len(out) / mappedPerInstruction)
-	return s.giveBytes(L, out)
+	return give(L, textOf(out))
 }
 
 func stringReverse(s *state, L *lua.LState) int {
@@ -93,172 +103,30 @@ func stringReverse(s *state, L *lua.LState) int {
 	return s.giveBytes(L, out)
 }
 
-// stringFormat is string.format of Lua 5.1.
-func stringFormat(s *state, L *lua.LState) int {
-	f := formatter{state: s, L: L, rest: checkText(L, 1), arg: 1}
-	for {
-		text, rest, found := strings.Cut(f.rest, "%")
-		f.out.WriteString(text)
-		if !found {
-			break
-		}
-		f.rest = rest
-		f.conversion()
-		s.meter.charge(conversionCost)
-		s.checkSize(L, f.out.Len()-f.counted)
-		f.counted = f.out.Len()
-		if f.counted > maxStringSize {
-			s.checkSize(L, f.counted)
-		}
-	}
-	return s.giveBytes(L, f.out.Bytes())
-}
-
-// formatter carries out the conversions of a format.
-type formatter struct {
-	state   *state
-	L       *lua.LState
-	rest    string // of the format
-	arg     int    // the last that was used
-	out     bytes.Buffer
-	counted int
-}
-
-// conversion carries out what follows a "%".
-func (f *formatter) conversion() {
-	spec := f.spec()
-	if f.rest == "" {
-		f.L.RaiseError("invalid option at the end of the format")
-	}
-	verb := f.rest[0]
-	f.rest = f.rest[1:]
-	if verb == '%' {
-		f.out.WriteByte('%')
-		return
-	}
-	f.arg++
-	f.convert(spec, verb)
-}
-
-// spec takes the flags, the width and the precision off the format.
-func (f *formatter) spec() string {
-	i := len(f.rest) - len(strings.TrimLeft(f.rest, "-+ #0"))
-	if i > len("-+ #0") {
-		f.L.RaiseError("invalid format (repeated flags)")
-	}
-	i = f.digits(i)
-	if i < len(f.rest) && f.rest[i] == '.' {
-		i = f.digits(i + 1)
-	}
-	spec := f.rest[:i]
-	f.rest = f.rest[i:]
-	return "%" + spec
-}
-
-// digits returns the end of up to two digits at i.
-func (f *formatter) digits(i int) int {
-	end := i
-	for end < len(f.rest) && '0' <= f.rest[end] && f.rest[end] <= '9' {
-		end++
-	}
-	if end-i > 2 {
-		f.L.RaiseError("invalid format (width or precision too long)")
-	}
-	return end
-}
-
-func (f *formatter) convert(spec string, verb byte) {
-	switch verb {
-	case 'd', 'i':
-		fmt.Fprintf(&f.out, spec+"d", int64(f.number()))
-	case 'u', 'o', 'x', 'X':
-		if verb == 'u' {
-			verb = 'd'
-		}
-		v := unsigned(f.number())
-		if v == 0 {
-			spec = strings.ReplaceAll(spec, "#", "") // C writes no prefix to 0
-		}
-		fmt.Fprintf(&f.out, spec+string(verb), v)
-	case 'e', 'E', 'f', 'g', 'G':
-		f.float(spec, verb, f.number())
-	case 'c':
-		f.out.WriteByte(byte(int64(f.number())))
-	case 's':
-		fmt.Fprintf(&f.out, spec+"s", shownText(f.L, f.L.CheckAny(f.arg)))
-	case 'q':
-		f.quote(checkText(f.L, f.arg))
-	default:
-		f.L.RaiseError("invalid option '%%%c' to format", verb)
-	}
-}
-
-func (f *formatter) number() float64 { return checkNumber(f.L, f.arg) }
-
-func unsigned(v float64) uint64 {
-	if v < 0 {
-		return uint64(int64(v))
-	}
-	return uint64(v)
-}
-
-// float prints a number as C does where Go does otherwise.
-func (f *formatter) float(spec string, verb byte, v float64) {
-	switch {
-	case math.IsInf(v, 0) || math.IsNaN(v):
-		text := map[bool]string{true: "nan", false: "inf"}[math.IsNaN(v)]
-		if v < 0 {
-			text = "-" + text
-		}
-		width, _, _ := strings.Cut(strings.ReplaceAll(spec, "0", ""), ".")
-		fmt.Fprintf(&f.out, width+"s", text)
-	case (verb == 'g' || verb == 'G') && !strings.Contains(spec, "."):
-		fmt.Fprintf(&f.out, spec+".6"+string(verb), v) // Go's default is the shortest form
-	default:
-		fmt.Fprintf(&f.out, spec+string(verb), v)
-	}
-}
-
-// quote writes a string as Lua reads it.
-func (f *formatter) quote(text string) {
-	f.out.WriteByte('"')
-	for i := range len(text) {
-		switch c := text[i]; c {
-		case '"', '\\', '\n':
-			f.out.WriteByte('\\')
-			f.out.WriteByte(c)
-		case '\r':
-			f.out.WriteString(`\r`)
-		case 0:
-			f.out.WriteString(`\000`)
-		default:
-			f.out.WriteByte(c)
-		}
-	}
-	f.out.WriteByte('"')
-}
-
 func tableConcat(s *state, L *lua.LState) int {
 	t := L.CheckTable(1)
 	separator := optText(L, 2, "")
 	first, last := optInt(L, 3, 1), optInt(L, 4, t.Len())
-	var b strings.Builder
+	out := s.borrowText()
 	for i := first; i <= last; i++ {
-		v := t.RawGetInt(i)
-		if !lua.LVCanConvToString(v) {
+		before := len(out)
+		switch v := t.RawGetInt(i).(type) {
+		case lua.LString:
+			out = append(out, v...)
+		case lua.LNumber:
+			out = number.Append(out, float64(v))
+		default:
 			L.RaiseError("invalid value (%s) at index %d in table for concat", v.Type().String(), i)
 		}
-		before := b.Len()
-		b.WriteString(plainText(v))
 		if i < last {
-			b.WriteString(separator)
+			out = append(out, separator...)
 		}
-		s.pay(L, 1+(b.Len()-before)/bytesPerInstruction)
-		if b.Len() > maxStringSize {
+		s.pay(L, 1+(len(out)-before)/bytesPerInstruction)
+		if len(out) > maxStringSize {
 			L.RaiseError("table.concat: a string of more than %d MiB", maxStringSize>>20)
 		}
 	}
-	return give(L, lua.LString(b.String()))
+	return s.giveBorrowed(L, out)
 }
 
 func tableInsert(s *state, L *lua.LState) int {

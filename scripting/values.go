@@ -72,7 +72,7 @@ func stringByte(s *state, L *lua.LState) int {
 	from, to := span(len(text), int64(first), int64(optInt(L, 3, first)))
 	s.values(L, to-from)
 	for i := from; i < to; i++ {
-		L.Push(lua.LNumber(text[i]))
+		L.Push(wholes[text[i]])
 	}
 	return to - from
 }

@@ -10,20 +10,33 @@ import (
 // wholeLimit is up to where whole numbers are written with all digits, as "%.14g" does.
 const wholeLimit = 1e14
 
+// MaxText is the longest that a number is as text.
+const MaxText = 24
+
 // Text is a number as text.
 func Text(n float64) string {
+	if i := int64(n); float64(i) == n && -wholeLimit < n && n < wholeLimit {
+		return strconv.FormatInt(i, 10) // 0 for -0, which the interpreter has for -6 % 3
+	}
+	var text [MaxText]byte
+	return string(Append(text[:0], n))
+}
+
+// Append is Text behind other text.
+func Append(to []byte, n float64) []byte {
+	if i := int64(n); float64(i) == n && -wholeLimit < n && n < wholeLimit {
+		return strconv.AppendInt(to, i, 10)
+	}
 	switch {
-	case n == math.Trunc(n) && math.Abs(n) < wholeLimit:
-		return strconv.FormatInt(int64(n), 10) // 0 for -0, which the interpreter has for -6 % 3
 	case math.IsNaN(n):
-		return "nan"
+		return append(to, "nan"...)
 	case math.IsInf(n, 1):
-		return "inf"
+		return append(to, "inf"...)
 	case math.IsInf(n, -1):
-		return "-inf"
+		return append(to, "-inf"...)
 	}
 	const digits = 14
-	return strconv.FormatFloat(n, 'g', digits, 64)
+	return strconv.AppendFloat(to, n, 'g', digits, 64)
 }
 
 // Space is what may stand around a number.
@@ -31,6 +44,9 @@ const Space = " \t\n\v\f\r"
 
 // Parse reads a number as Lua's source has them, with a sign.
 func Parse(text string) (float64, bool) {
+	if n, ok := digits(text); ok {
+		return n, true
+	}
 	text = strings.Trim(text, Space)
 	if digits, negative, ok := Hex(text); ok {
 		n, err := strconv.ParseFloat("0x"+digits+"p0", 64)
@@ -44,6 +60,23 @@ func Parse(text string) (float64, bool) {
 	}
 	n, err := strconv.ParseFloat(text, 64)
 	return n, err == nil || math.IsInf(n, 0)
+}
+
+// digits reads a number of some digits and nothing else, as most are.
+func digits(text string) (n float64, ok bool) {
+	const exact = 15 // digits, that a number of Lua has them all
+	if len(text) == 0 || len(text) > exact {
+		return 0, false
+	}
+	v := int64(0)
+	for i := range len(text) {
+		c := text[i] - '0'
+		if c > 9 {
+			return 0, false
+		}
+		v = 10*v + int64(c)
+	}
+	return float64(v), true
 }
 
 // Hex returns the digits behind "0x".
