@@ -15,8 +15,8 @@ import (
 	"fwx/framework/wire/coding"
 )
 
-// Config is what a firewall is made from: read from a file by LoadConfig, or
-// made by a host program, or both.
+// Config is what a firewall is made from. LoadConfig reads it from a file, or a host program
+// fills it in, or both.
 type Config struct {
 	Service   ServiceConfig
 	Admin     AdminConfig
@@ -25,7 +25,7 @@ type Config struct {
 	Filters   []FilterConfig
 	Listeners []ListenerConfig
 
-	// Dir is the directory that relative paths start from; empty: the working directory.
+	// Dir is the directory to which relative paths refer; empty: the working directory.
 	Dir string
 	// Builtin has the addresses of the servers that an upstream may name as
 	// "builtin:NAME".
@@ -35,20 +35,20 @@ type Config struct {
 	// Codings are the content codings that bodies can be decoded from besides gzip and
 	// deflate, see Exchange.DecodeBody.
 	Codings coding.Codings
-	// Logger gets what the firewall has to say; nil means slog.Default(). Workers call it,
-	// so it must not wait: package fwx/framework/logqueue makes one that does not.
+	// Logger receives the firewall's log; nil means slog.Default(). Workers call it, so it
+	// must not block: package fwx/framework/logqueue makes a logger that does not.
 	Logger *slog.Logger
-	// OnStatus is told what the service is doing, for a supervisor; nil: nobody is.
-	// Start, Shutdown or UpdateServiceStatus waits until it returns.
+	// OnStatus is called with the state of the service, for a supervisor; nil: it is not
+	// reported. Start, Shutdown or UpdateServiceStatus waits until it returns.
 	OnStatus func(ServiceStatus)
-	// OnAlert is told what an operator wants to know when it happens; nil: nobody is.
-	// It is called on a worker, whose connections wait until it returns.
+	// OnAlert is called with what an operator wants to know at once; nil: alerts are not
+	// reported. It is called on a worker, whose connections wait until it returns.
 	OnAlert func(Alert)
-	// OpenPort makes the completion port; nil means completion.New. A test gives
-	// that of a machine in memory, see package fwx/framework/completion/fake.
+	// OpenPort makes the completion port; nil means completion.New. A test can use that of a
+	// machine in memory, see package fwx/framework/completion/fake.
 	OpenPort func(completion.Options) (*completion.Port, error)
 
-	mistakes strict.Errors // found by LoadConfig, reported by New with its own
+	mistakes strict.Errors // found by LoadConfig, returned by New with those that it finds
 }
 
 // ServiceConfig is the settings of the service as a whole.
@@ -59,17 +59,16 @@ type ServiceConfig struct {
 	Backend string `toml:"backend"`
 	// Drain is how long Shutdown lets connections finish; 0 means 10 s.
 	Drain time.Duration `toml:"drain"`
-	// MaxConnections bounds the connections at a time; further ones wait in the
-	// listeners' backlogs. 0 means as many as the limit of open files allows.
+	// MaxConnections bounds the connections at a time; further ones wait in the listeners'
+	// backlogs. 0 means as many as the limit of open files allows.
 	MaxConnections int `toml:"max_connections"`
-	// BodyMemory bounds what the HTTP exchanges of a worker keep in memory, all of them
-	// together, beside receive buffers: whole bodies, decoders, messages of WebSockets,
-	// pieces of files. Beyond, one that wants more is answered with 503, a WebSocket
-	// closed with 1013. 0 means 256 MiB.
+	// BodyMemory bounds the memory that the HTTP exchanges of a worker use together, apart
+	// from receive buffers: whole bodies, decoders, messages of WebSockets, pieces of files.
+	// Beyond it, an exchange that needs more is answered with 503, and a WebSocket closed
+	// with 1013. 0 means 256 MiB.
 	BodyMemory strict.Size `toml:"body_memory"`
-	// Watch asks the program that runs the firewall to call Reload when one of its
-	// files is saved. A file that does not say otherwise does; the firewall itself
-	// watches nothing.
+	// Watch asks the program that runs the firewall to call Reload when one of its files is
+	// saved. It is true for a file that does not set it. The firewall itself watches nothing.
 	Watch bool `toml:"watch"`
 
 	table strict.Table
@@ -77,12 +76,12 @@ type ServiceConfig struct {
 
 // AdminConfig is the settings of the admin listener, which package admin serves.
 type AdminConfig struct {
-	// Listen is its address: "127.0.0.1:9901" or "unix:/path"; empty: there is none.
+	// Listen is the address: "127.0.0.1:9901" or "unix:/path"; empty: no admin listener.
 	Listen string `toml:"listen,required"`
-	// AllowRemote lets Listen be an address that other machines reach. They can look,
-	// and change nothing.
+	// AllowRemote allows an address that other machines can reach. They can read, and change
+	// nothing.
 	AllowRemote bool `toml:"allow_remote"`
-	// Console lets the console evaluate Lua.
+	// Console allows the console to evaluate Lua.
 	Console bool `toml:"console"`
 
 	table strict.Table
@@ -94,53 +93,55 @@ func (c AdminConfig) same(other AdminConfig) bool {
 	return c == other
 }
 
-// StoreConfig is the store of what filters share: either a Kind with its settings,
-// or a ready Store. Neither means the kind "memory" with its defaults.
+// StoreConfig is the store that filters share: either a Kind with its settings, or a ready
+// Store. Neither means the kind "memory" with its defaults.
 type StoreConfig struct {
 	// Kind is "memory" or one of Config.StoreKinds.
 	Kind string
 	// Table is the store's part of the configuration file.
 	Table strict.Table
-	// Store is the store itself, for a host program that made it; Kind and Table
-	// are not used then. The firewall closes it at its end.
+	// Store is the store itself, if a host program has made it; Kind and Table are not used
+	// then. The firewall closes it at its end.
 	Store store.Store
 }
 
 // UpstreamConfig is a set of servers.
 type UpstreamConfig struct {
-	// Name is what listeners and logs call it.
+	// Name identifies the upstream in listeners and logs.
 	Name string `toml:"name,required"`
 	// Servers are "host:port", "[ipv6]:port", "unix:/path" or "builtin:NAME".
 	Servers []string `toml:"servers"`
 	// Server are servers with settings of their own, beside Servers.
 	Server []ServerConfig `toml:"server"`
-	// Balance is how one is chosen: balance.RoundRobin, which empty means,
+	// Balance says how a server is chosen: balance.RoundRobin, which is the default,
 	// balance.LeastConnections or balance.Hash.
 	Balance string `toml:"balance"`
-	// Hash is what balance.Hash goes by: HashAddress, the client's address, which empty
-	// means, or HashHeader and the name of a field of the request. A request without it,
-	// and what is no HTTP, goes by the address.
+	// Hash is the key for balance.Hash: HashAddress, the client's address, which is the
+	// default, or HashHeader and the name of a field of the request. Requests without the
+	// field, and connections that do not speak HTTP, use the address.
 	Hash string `toml:"hash"`
 	// ConnectTimeout bounds each attempt to connect, the TLS handshake included; 0 means 5 s.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
-	// MaxConnections bounds the connections to each server, with protocol "http" the
-	// requests; 0: nothing does.
+	// MaxConnections bounds the connections to each server, or the requests if the protocol
+	// is "http"; 0: unlimited.
 	MaxConnections int `toml:"max_connections"`
 	// IdleTimeout is how long a connection of protocol "http" to a server is kept while no
-	// request uses it; 0 means 30 s. A server that says less by Keep-Alive is heeded.
+	// request uses it; 0 means 30 s. If the server announces a shorter time by Keep-Alive,
+	// that applies.
 	IdleTimeout time.Duration `toml:"idle_timeout"`
-	// MaxIdle bounds the idle ones to each server, for each worker; 0 means 1024.
+	// MaxIdle bounds the idle connections to each server, for each worker; 0 means 1024.
 	MaxIdle int `toml:"max_idle"`
-	// MaxRequests is for how many requests one is used; 0: nothing bounds them.
+	// MaxRequests bounds the requests for which one connection is used; 0: unlimited.
 	MaxRequests int `toml:"max_requests"`
-	// SlowStart is how long a server that joins or comes back takes to get its whole
-	// share; 0: it has it at once.
+	// SlowStart is how long a server that joins or comes back takes to reach its whole share;
+	// 0: it has the whole share at once.
 	SlowStart time.Duration `toml:"slow_start"`
-	// Check has the servers checked; nil: they are not.
+	// Check configures health checks of the servers; nil: they are not checked.
 	Check *balance.CheckConfig `toml:"check"`
-	// Eject leaves servers out for a while that keep failing; nil: it does not.
+	// Eject configures how servers are skipped for a while that keep failing; nil: they are
+	// not.
 	Eject *balance.EjectConfig `toml:"eject"`
-	// TLS is how TLS is spoken with the servers; nil: it is not.
+	// TLS configures TLS with the servers; nil: it is not used.
 	TLS *UpstreamTLS `toml:"tls"`
 
 	Table strict.Table `toml:"."`
@@ -150,9 +151,9 @@ type UpstreamConfig struct {
 type ServerConfig struct {
 	// Address is as in UpstreamConfig.Servers.
 	Address string `toml:"address,required"`
-	// Weight is its share, 1 to 256; 0 means 1.
+	// Weight is the server's share, 1 to 256; 0 means 1.
 	Weight int `toml:"weight"`
-	// Backup has it chosen only when none of the others can be.
+	// Backup means that the server is chosen only if none of the others can be.
 	Backup bool `toml:"backup"`
 
 	Table strict.Table `toml:"."`
@@ -160,7 +161,7 @@ type ServerConfig struct {
 
 // ListenerConfig is an address on which clients are accepted.
 type ListenerConfig struct {
-	// Name is what logs call it.
+	// Name identifies the listener in logs.
 	Name string `toml:"name,required"`
 	// Listen is the address: "127.0.0.1:8080", "[::]:80" or "unix:/path".
 	Listen string `toml:"listen,required"`
@@ -170,13 +171,13 @@ type ListenerConfig struct {
 	Filters []string `toml:"filters"`
 	// Upstream is the name of the upstream that its connections go to.
 	Upstream string `toml:"upstream,required"`
-	// IdleTimeout ends a connection on which nothing moves; 0 means 10 minutes.
+	// IdleTimeout ends a connection on which no data moves; 0 means 10 minutes.
 	IdleTimeout time.Duration `toml:"idle_timeout"`
-	// TLS is how TLS is spoken with its clients; nil: it is not.
+	// TLS configures TLS with the clients; nil: it is not used.
 	TLS *ListenerTLS `toml:"tls"`
-	// HTTP is how HTTP is spoken, if that is the protocol; nil means the defaults.
+	// HTTP configures HTTP, if that is the protocol; nil means the defaults.
 	HTTP *HTTPConfig `toml:"http"`
-	// Routes say where some requests go, if the protocol is "http".
+	// Routes say where requests go, if the protocol is "http".
 	Routes []RouteConfig `toml:"route"`
 
 	Table strict.Table `toml:"."`
@@ -191,7 +192,7 @@ const (
 	protocolHTTP          = "http"
 )
 
-// filterKeys are the keys of a filter's table that do not belong to its kind.
+// filterKeys are the keys of a filter's table that are common to all kinds.
 var filterKeys = []string{"name", "kind", "class"}
 
 type filterHeader struct {
@@ -200,9 +201,8 @@ type filterHeader struct {
 	Class PriorityClass `toml:"class"`
 }
 
-// LoadConfig reads a configuration file. The error is about a file that cannot
-// be read or is no TOML; what else is wrong with it is reported by New,
-// together with everything that New finds.
+// LoadConfig reads a configuration file. It returns an error if the file cannot be read or is
+// not TOML. Other mistakes in it are returned by New, together with those that New finds.
 func LoadConfig(path string) (Config, error) {
 	text, err := os.ReadFile(path) //nolint:gosec // the operator says which file
 	if err != nil {
@@ -254,7 +254,7 @@ func ParseConfig(file string, text []byte) (Config, error) {
 	return config, nil
 }
 
-// limit returns how many connections there may be.
+// limit returns the maximum number of connections.
 func (s ServiceConfig) limit() int64 {
 	if s.MaxConnections == 0 {
 		return defaultConnectionLimit()
@@ -262,7 +262,7 @@ func (s ServiceConfig) limit() int64 {
 	return int64(s.MaxConnections)
 }
 
-// upstream returns the index of the upstream of a name, -1 if there is none.
+// upstream returns the index of the upstream with a name; -1 if there is none.
 func (c *Config) upstream(name string) int {
 	return slices.IndexFunc(c.Upstreams, func(u UpstreamConfig) bool { return u.Name == name })
 }

@@ -8,10 +8,10 @@
 // reads from a file or a program fills in; Start opens it, Shutdown ends it, and
 // Run does both.
 //
-// A [Filter] is there once for the service. For each client that it has to do
-// with it makes a [SessionFilter], which is told the events of the client's
-// connections. In an event it may attach a [DataFilter] to the connection, which
-// then sees the data. A filter that attaches none costs nothing on the data path.
+// A [Filter] exists once for the service. For each client it makes a [SessionFilter],
+// which is told the events of the client's connections. In an event it may attach a
+// [DataFilter] to the connection, which then sees the data. A filter that attaches none
+// costs nothing on the data path.
 //
 // A [Session] is one client, by its address, for as long as it has connections.
 // A [Connection] has two directions, [Upstream] from the client to the server
@@ -19,11 +19,11 @@
 // chunk is received, goes through the data filters in the order of their
 // [PriorityClass], and is sent; only then the next one is received.
 //
-// The answer of a filter is a [Verdict]: Pass, Replace, Drop, Deny, Fail or
-// Hold. Hold keeps the connection (in an event) or the one direction (for a
-// chunk) waiting until Event.Resume or Connection.Resume gives another verdict;
-// everything else goes on. So a filter may write a file, ask a service or wait
-// for a timer between receiving and sending, and delays nobody but its client.
+// The answer of a filter is a [Verdict]: Pass, Replace, Drop, Deny, Fail or Hold. Hold
+// keeps the connection (in an event) or the one direction (for a chunk) waiting until
+// Event.Resume or Connection.Resume gives another verdict; everything else continues. So
+// a filter may write a file, query a service or wait for a timer between receiving and
+// sending, and only delays its own client.
 //
 // # Order of calls
 //
@@ -40,13 +40,13 @@
 //	FilterShutdown         once, after all of it
 //
 // A filter that holds when its connection ends must still resume; the chunk is
-// valid until then. One that does not within 30 seconds is logged and given up.
+// valid until then. If it does not do so within 30 seconds, that is logged and the gateway continues without it.
 //
 // # Upstreams
 //
-// An upstream is servers that do the same; package [fwx/framework/balance] chooses one
-// for each connection, and looks after their health. When none can be had a filter may
-// still play one; Connection.Server is the zero Address in its ConnectTCP then.
+// An upstream is a set of equivalent servers; package [fwx/framework/balance] chooses one
+// for each connection, and looks after their health. If none is available, a filter may
+// still emulate one; Connection.Server is then the zero Address in ConnectTCP.
 //
 // # Generations
 //
@@ -59,46 +59,45 @@
 //
 // # Emulation
 //
-// A filter may play the server itself: [Connection.Emulate], in the handler of
+// A filter may emulate the server: [Connection.Emulate], in the handler of
 // ConnectTCP, puts an [Emulator] at the end of the chain, and no server is
 // connected. It is given what the client sends and answers by [Connection.Send]
-// and [Connection.CloseSend]; a [Sender] is told when it may go on sending.
+// and [Connection.CloseSend]; a [Sender] is told when it may send more.
 //
 // # TLS
 //
 // A listener with a [ListenerTLS] terminates TLS or passes it through. When the client's
-// first message is there, filters are told ClientHello, and may decide which of the two
-// is done ([Connection.SetTLSMode]) and where the connection goes
-// ([Connection.SetUpstream]); [Connection.TLS] is what is known. The handshake follows,
-// on a goroutine that ends with it, and then ConnectTCP. With an [UpstreamTLS] TLS is
-// spoken with the servers. Data filters see what is in TLS that is terminated. A side of
-// a connection that speaks TLS is a tlsstream.Stream, one that does not a
-// completion.Socket; for the flows between them it is the same.
+// first message has arrived, filters are told ClientHello, and may decide between the two
+// ([Connection.SetTLSMode]) and where the connection goes ([Connection.SetUpstream]);
+// [Connection.TLS] returns what is known. The handshake follows, on a goroutine that ends
+// with it, and then ConnectTCP. With an [UpstreamTLS], TLS is used with the servers. If
+// TLS is terminated, data filters see the decrypted data. A side of a connection with TLS
+// is a tlsstream.Stream, one without is a completion.Socket; the flows between them treat
+// both the same.
 //
 // # Secondary connections
 //
-// Some protocols announce in one connection that another will come: FTP one for the
-// data. A filter that reads this calls [Connection.Expect], which has the gateway
-// listen for the one that will come, from the client or from the server, and puts
-// the address, [Expected.Address], in place of the one that was announced. Nobody but
-// the peer may connect. The connection goes to where the [Expectation] says, on the
-// worker of its parent, in its session, through the filters of its listener: those
-// that ask for all connections in their masks, and the one that has expected it,
-// which is told EstablishedConnection. What is still expected when the parent ends is
-// cancelled; a secondary connection that stands goes on.
+// Some protocols announce another connection within the first, as FTP does for its data.
+// A filter that parses such a protocol calls [Connection.Expect], which makes the gateway
+// listen for the announced connection from the client or from the server, and replaces
+// the announced address by [Expected.Address]. Only the peer may connect. The connection
+// goes to where the [Expectation] says, on the worker of its parent, in its session,
+// through the filters of its listener: those that ask for all connections in their masks,
+// and the filter that expected it, which is told EstablishedConnection. When the parent
+// ends, outstanding expectations are cancelled; established secondary connections
+// continue.
 //
 // # Who calls what
 //
-// FilterInit and FilterShutdown run on the goroutine of Start and Shutdown and
-// may block. All else runs on a worker of the completion port. A connection
-// lives on one worker: its events, its data and the completions of what its
-// filters start there come one at a time and need no lock. Sessions are shared
-// by workers, and so are the Filter and the SessionFilter. Nothing on a worker
-// may block: [Connection.Go] runs what does elsewhere, and the means of package
-// completion (files, sockets, timers) do not. Methods of a Connection are for
-// its worker; from elsewhere, Connection.Worker().Post leads there.
+// FilterInit and FilterShutdown run on the goroutine of Start and Shutdown and may block.
+// All else runs on a worker of the completion port. A connection lives on one worker: its
+// events, its data and the completions of what its filters start there come one at a time
+// and need no lock. Sessions are shared by workers, and so are the Filter and the
+// SessionFilter. Nothing on a worker may block: use [Connection.Go] for work that blocks,
+// and the files, sockets and timers of package completion, which do not. Methods of a
+// Connection are called on its worker; from elsewhere, use Connection.Worker().Post.
 //
-// A panic in a filter is logged and ends the connection that it was about.
+// A panic in a filter is logged and ends the connection concerned.
 //
 // # Kinds
 //
@@ -109,6 +108,6 @@
 //
 // # Tests
 //
-// A program tests its filters on a machine in memory, whose time passes when the test
-// says so: package fwx/framework/completion/fake, and OpenPort of [Config].
+// A program can test its filters on a machine in memory, whose clock the test controls:
+// package fwx/framework/completion/fake, and OpenPort of [Config].
 package framework

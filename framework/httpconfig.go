@@ -12,58 +12,60 @@ import (
 	"fwx/framework/wire/http1"
 )
 
-// HTTPConfig is how a listener with protocol "http" speaks with its clients.
+// HTTPConfig configures a listener with protocol "http".
 type HTTPConfig struct {
 	// HeaderTimeout bounds the time in which a client sends the head of a request, from
 	// its first byte to its last; 0 means 10 s.
 	HeaderTimeout time.Duration `toml:"header_timeout"`
-	// BodyTimeout bounds how long a client may keep its body from making progress:
-	// each BodyRate bytes give it a second more. 0 means 20 s.
+	// BodyTimeout bounds how long a client may keep its body from making progress: each
+	// BodyRate bytes give it another second. 0 means 20 s.
 	BodyTimeout time.Duration `toml:"body_timeout"`
-	// BodyRate is the least rate in bytes a second at which a client may send a body
-	// for ever; 0 means 500.
+	// BodyRate is the lowest rate, in bytes per second, at which a client may send a body
+	// indefinitely; 0 means 500.
 	BodyRate int `toml:"body_rate"`
-	// SendTimeout bounds how long a client may keep what is sent to it from going on, a
-	// tunnel included: each SendRate bytes give it a second more. 0 means 20 s.
+	// SendTimeout bounds how long a client may keep what is sent to it from making progress,
+	// also in a tunnel: each SendRate bytes give it another second. 0 means 20 s.
 	SendTimeout time.Duration `toml:"send_timeout"`
-	// SendRate is the least rate in bytes a second at which a client may take a response
-	// for ever; 0 means 1,000.
+	// SendRate is the lowest rate, in bytes per second, at which a client may read a response
+	// indefinitely; 0 means 1,000.
 	SendRate int `toml:"send_rate"`
-	// ResponseTimeout bounds how long a server may be silent when it is its turn: until
-	// its answer begins, and between two pieces of it. 0 means 60 s.
+	// ResponseTimeout bounds how long a server may be silent when it is its turn: until its
+	// response begins, and between two parts of it. 0 means 60 s.
 	ResponseTimeout time.Duration `toml:"response_timeout"`
-	// KeepAlive is how long a connection without a request is kept; 0 means 60 s.
+	// KeepAlive is how long a client's connection is kept open between requests; 0 means 60
+	// s.
 	KeepAlive time.Duration `toml:"keep_alive"`
-	// MaxBody bounds the body of a request: beyond, 413. 0 means no bound.
+	// MaxBody bounds the body of a request; a longer one is answered with 413. 0 means
+	// unlimited.
 	MaxBody strict.Size `toml:"max_body"`
-	// MaxDecoded bounds the content of a body that filters want decoded: beyond, 413 for
-	// a request, 502 for a response. 0 means 64 MiB.
+	// MaxDecoded bounds the content of a body that filters want decoded; a longer one is
+	// answered with 413, or 502 for a response. 0 means 64 MiB.
 	MaxDecoded strict.Size `toml:"max_decoded"`
-	// MaxMessage bounds a message of a WebSocket that filters see: beyond, it is closed
-	// with 1009. 0 means 1 MiB.
+	// MaxMessage bounds a message of a WebSocket that filters see; for a longer one the
+	// WebSocket is closed with 1009. 0 means 1 MiB.
 	MaxMessage strict.Size `toml:"max_message"`
 	// MaxRequestLine, MaxHeader and MaxFields bound the head of a request: beyond, 414
 	// or 431. 0 means 16 KiB, 64 KiB and 128. They hold for answers, too.
 	MaxRequestLine strict.Size `toml:"max_request_line"`
 	MaxHeader      strict.Size `toml:"max_header"`
 	MaxFields      int         `toml:"max_fields"`
-	// Forwarded says what becomes of the fields that tell the server of the client
-	// (X-Forwarded-For, -Host and -Proto, and Forwarded): "replace", which is what an
-	// empty string means, puts the gateway's own in place of those received, "append"
-	// puts it behind them, "off" leaves them alone.
+	// Forwarded says what is done with the fields that describe the client to the server
+	// (X-Forwarded-For, -Host and -Proto, and Forwarded): "replace", the default, replaces
+	// those received by the gateway's own, "append" adds the gateway's own after them, "off"
+	// leaves them alone.
 	Forwarded string `toml:"forwarded"`
-	// Via adds the gateway to the field Via of requests; nil means that it does.
+	// Via adds the gateway to the Via field of requests; nil means true.
 	Via *bool `toml:"via"`
-	// RequestID is the name of the field that has the id of a request, for the server and
-	// the client; empty means "X-Request-Id", NoField that there is none.
+	// RequestID is the name of the field with the id of a request, for the server and the
+	// client; empty means "X-Request-Id", NoField that none is added.
 	RequestID AddedField `toml:"request_id"`
-	// Upgrades are the protocols to which connections may be upgraded; nil means
-	// "websocket" alone. Others are taken out of requests.
+	// Upgrades are the protocols to which connections may be upgraded; nil means only
+	// "websocket". Others are removed from requests.
 	Upgrades []string `toml:"upgrades"`
 	// AccessLog logs each request in one line.
 	AccessLog bool `toml:"access_log"`
 
-	// Spool is where bodies wait that are too long for memory.
+	// Spool says where bodies are stored that are too long for memory.
 	Spool SpoolConfig `toml:"spool"`
 
 	Table strict.Table `toml:"."`
@@ -71,7 +73,7 @@ type HTTPConfig struct {
 	limits http1.Limits
 }
 
-// withoutTable returns the settings without where they stand in a file.
+// withoutTable returns the settings without their place in a file.
 func (h *HTTPConfig) withoutTable() *HTTPConfig {
 	if h == nil {
 		return nil
@@ -81,14 +83,14 @@ func (h *HTTPConfig) withoutTable() *HTTPConfig {
 	return &c
 }
 
-// AddedField is the name of a field that the gateway adds to messages. In a file it is a text,
-// or false for NoField.
+// AddedField is the name of a field that the gateway adds to messages. In a file it is a
+// string, or false for NoField.
 type AddedField string
 
-// NoField has the gateway not add the field.
+// NoField means that the gateway does not add the field.
 const NoField AddedField = "-"
 
-// UnmarshalText takes a name.
+// UnmarshalText accepts a name.
 func (f *AddedField) UnmarshalText(text []byte) error {
 	if !http1.ValidName(string(text)) || AddedField(text) == NoField {
 		return errors.New("is no name of a field; false has none added")
@@ -97,7 +99,7 @@ func (f *AddedField) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// UnmarshalBool takes false for NoField, and true for the default.
+// UnmarshalBool accepts false for NoField, and true for the default.
 func (f *AddedField) UnmarshalBool(value bool) error {
 	*f = ""
 	if !value {
@@ -113,26 +115,25 @@ const (
 	ForwardedOff     = "off"
 )
 
-// RouteConfig says where some requests of a listener with protocol "http" go. The first
-// route that fits a request is taken; what fits none goes to the listener's upstream.
+// RouteConfig says where some requests of a listener with protocol "http" go. The first route
+// that matches a request applies; a request that matches none goes to the listener's upstream.
 type RouteConfig struct {
 	// Host is the host that the request is for, without its port: "example.com", or
 	// "*.example.com" for all below it. Empty: any.
 	Host string `toml:"host"`
-	// Path is what the path begins with, after %-encoding and dots have been resolved.
-	// Empty: any.
+	// Path is a prefix of the path, after %-encoding and dots have been resolved. Empty: any.
 	Path string `toml:"path"`
 	// Methods are the methods; none: any.
 	Methods []string `toml:"methods"`
 
 	// Upstream is the name of the upstream that the requests go to; empty: the listener's.
 	Upstream string `toml:"upstream"`
-	// Redirect answers with a redirection to it. "{path}" in it stands for the path and
-	// the query, "{host}" for the host without its port.
+	// Redirect answers with a redirection to this URL, in which "{path}" stands for path and
+	// query, and "{host}" for the host without its port.
 	Redirect string `toml:"redirect"`
-	// Status is that of the redirection or the answer; 0 means 302 or 200.
+	// Status is the status of the redirection or the response; 0 means 302 or 200.
 	Status int `toml:"status"`
-	// Body is the answer, and Type its Content-Type.
+	// Body is the body of the response, and Type its Content-Type.
 	Body string `toml:"body"`
 	Type string `toml:"type"`
 
@@ -162,7 +163,7 @@ const (
 	defaultMaxDecoded      = 64 << 20
 )
 
-// checkHTTP reports what is wrong with the settings of a listener that concern HTTP.
+// checkHTTP reports mistakes in the HTTP settings of a listener.
 func checkHTTP(p part, l *ListenerConfig, upstreams names) {
 	if l.Protocol != protocolHTTP {
 		if l.HTTP != nil {
@@ -227,11 +228,11 @@ func (h *HTTPConfig) check(p part) {
 // addedField is a field that the gateway adds after the changes of a route.
 type addedField struct {
 	name     string
-	replaces bool   // whatever is there
-	without  string // the setting that has it not added
+	replaces bool   // replaces fields of that name
+	without  string // the setting that disables it
 }
 
-// addedToRequests returns what is added to requests.
+// addedToRequests returns the fields that the gateway adds to requests.
 func (h *HTTPConfig) addedToRequests() []addedField {
 	list := h.addedToResponses()
 	if *h.Via {
@@ -245,7 +246,7 @@ func (h *HTTPConfig) addedToRequests() []addedField {
 	return list
 }
 
-// addedToResponses returns what is added to responses.
+// addedToResponses returns the fields that the gateway adds to responses.
 func (h *HTTPConfig) addedToResponses() []addedField {
 	if h.RequestID == NoField {
 		return nil
@@ -253,12 +254,12 @@ func (h *HTTPConfig) addedToResponses() []addedField {
 	return []addedField{{string(h.RequestID), true, "request_id = false"}}
 }
 
-// forwardedFields are those that Forwarded is about.
+// forwardedFields are the fields that HTTPConfig.Forwarded concerns.
 var forwardedFields = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"}
 
 const defaultRequestID = "X-Request-Id"
 
-// minLimit is the least that bounds of heads and messages can be.
+// minLimit is the lowest limit for heads and messages.
 const minLimit = 64
 
 func (f *FieldsConfig) check(p part, key string, added []addedField) {

@@ -1,5 +1,5 @@
 package framework
 
-// defaultConnectionLimit is for a system that does not limit how many sockets a
-// process may have.
+// defaultConnectionLimit applies to a system that does not limit how many sockets a process
+// may have.
 func defaultConnectionLimit() int64 { return 1 << 20 }
