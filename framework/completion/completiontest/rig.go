@@ -14,7 +14,7 @@ import (
 )
 
 // patience bounds every wait: what takes longer does not happen.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // rig is a port with one worker in use, and the operations that a row makes on
 // it. At its end the port is shut down, and each operation must have completed

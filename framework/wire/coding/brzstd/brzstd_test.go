@@ -78,7 +78,7 @@ func TestCodings(t *testing.T) {
 			{"long", name, packed(t, name, long), long, nil},
 			{"both", "br, zstd", packed(t, "zstd", packed(t, "br", "hello")), "hello", nil},
 			{"as long as may be", name, packed(t, name, strings.Repeat("x", testLimit)), strings.Repeat("x", testLimit), nil},
-			{"a bomb", name, packed(t, name, strings.Repeat("x", 1000*testLimit)), "", coding.ErrTooLong},
+			{"a bomb", name, packed(t, name, strings.Repeat("x", 100*testLimit)), "", coding.ErrTooLong},
 			{"one byte too long", name, packed(t, name, strings.Repeat("x", testLimit+1)), "", coding.ErrTooLong},
 			{"truncated", name, packed(t, name, long)[:20], "", coding.ErrDamaged},
 			{"not what it says", name, "hello, this is neither", "", coding.ErrDamaged},
