@@ -40,7 +40,8 @@
 //	FilterShutdown         once, after all of it
 //
 // A filter that holds when its connection ends must still resume; the chunk is
-// valid until then. If it does not do so within 30 seconds, that is logged and the gateway continues without it.
+// valid until then. If it does not do so within 30 seconds, that is logged and the gateway
+// continues without it.
 //
 // # Upstreams
 //
