@@ -142,6 +142,14 @@ func (s *state) object(class *lua.LTable, value any) *lua.LUserData {
 	return &lua.LUserData{Value: value, Metatable: class, Env: s.L.Env}
 }
 
+// objectAt is object for one that is a part of a structure. What a script has given it stays.
+func (s *state) objectAt(place *lua.LUserData, class *lua.LTable, value any) *lua.LUserData {
+	if place.Value == nil {
+		place.Value, place.Metatable, place.Env = value, class, s.L.Env
+	}
+	return place
+}
+
 // argObject returns an argument that is an object of type T.
 func argObject[T any](L *lua.LState, n int, what string) T {
 	v, ok := userValue(L.Get(n)).(T)

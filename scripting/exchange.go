@@ -11,16 +11,17 @@ type httpExchange struct {
 	conn     *conn
 	x        *framework.Exchange
 	serial   uint64     // of x, which is used again for other requests
-	request  lua.LValue // the objects in Lua, made when they are first asked for
-	response lua.LValue
+	messages [2]message // the request and the response
 	flows    [2]messageFlow
 }
 
-// message is a request or a response as a script sees it.
+// message is a request or a response as a script sees it. Its objects are parts of the exchange, and so allocated with it.
 type message struct {
-	exchange          *httpExchange
-	dir               framework.Direction
-	headers, trailers lua.LValue
+	exchange *httpExchange
+	dir      framework.Direction
+	object   lua.LUserData
+	headers  messageHeaders
+	trailers *messageHeaders // made when they are first asked for
 }
 
 // messageFlow is one direction of an exchange: the handlers for one message.
@@ -39,6 +40,8 @@ func (c *conn) exchangeOf(x *framework.Exchange) *httpExchange {
 	e := &httpExchange{conn: c, x: x, serial: x.Serial()}
 	for dir := range e.flows {
 		e.flows[dir].exchange, e.flows[dir].dir = e, framework.Direction(dir)
+		m := &e.messages[dir]
+		m.exchange, m.dir, m.headers.message = e, framework.Direction(dir), m
 	}
 	x.SetValue(c.state, e)
 	return e
@@ -48,17 +51,13 @@ func (c *conn) exchangeOf(x *framework.Exchange) *httpExchange {
 func (e *httpExchange) over() bool { return e.x.Serial() != e.serial || e.x.Done() }
 
 func (e *httpExchange) requestObject() lua.LValue {
-	if e.request == nil {
-		e.request = e.conn.state.object(e.conn.state.types.request, &message{exchange: e, dir: framework.Upstream})
-	}
-	return e.request
+	m := &e.messages[framework.Upstream]
+	return e.conn.state.objectAt(&m.object, e.conn.state.types.request, m)
 }
 
 func (e *httpExchange) responseObject() lua.LValue {
-	if e.response == nil {
-		e.response = e.conn.state.object(e.conn.state.types.response, &message{exchange: e, dir: framework.Downstream})
-	}
-	return e.response
+	m := &e.messages[framework.Downstream]
+	return e.conn.state.objectAt(&m.object, e.conn.state.types.response, m)
 }
 
 // attachHTTP attaches the handlers for HTTP to the connection, if it speaks that and

@@ -93,19 +93,16 @@ var hasBodyField = binding{"has_body", func(_ *state, L *lua.LState) int {
 	"(not with HEAD, nor with the status 204, 205 or 304). Without one the handler for bodies is given the end alone."}
 
 var headersField = binding{"headers", func(s *state, L *lua.LState) int {
-	m := argMessage(L)
-	if m.headers == nil {
-		m.headers = s.object(s.types.headers, &messageHeaders{message: m})
-	}
-	return give(L, m.headers)
+	h := &argMessage(L).headers
+	return give(L, s.objectAt(&h.object, s.types.headers, h))
 }, "headers", "Its headers, without those that concern only the connection. They can be changed [until they go on](#when-what-is-possible)."}
 
 var trailersField = binding{"trailers", func(s *state, L *lua.LState) int {
 	m := argMessage(L)
 	if m.trailers == nil {
-		m.trailers = s.object(s.types.headers, &messageHeaders{message: m, trailer: true})
+		m.trailers = &messageHeaders{message: m, trailer: true}
 	}
-	return give(L, m.trailers)
+	return give(L, s.objectAt(&m.trailers.object, s.types.headers, m.trailers))
 }, "headers", "The headers behind a body in chunks. They are there, and can be changed (`trailers:set(name, value)`, `add`, `remove`), when the handler for " +
 	"bodies is given its end, an empty chunk; to change them before is an error. They go on behind a body that is sent on in chunks, as all are that have " +
 	"such a handler. They are lost where a length is sent instead, with a body that was gathered, of which they cannot be changed, or on the disk, and " +

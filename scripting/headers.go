@@ -96,8 +96,18 @@ func headersSet(s *state, L *lua.LState) int {
 // fieldCost is the instructions that a field counts which is set, besides its bytes.
 const fieldCost = 8
 
+// valueCost is what a value counts that a field is given.
+func valueCost(value string) int { return fieldCost + len(value)/bytesPerInstruction }
+
 func headersAdd(s *state, L *lua.LState) int {
 	header, name := argHeaders(L).change(L), argName(L)
+	if value, ok := L.Get(3).(lua.LString); ok { // without a list
+		if err := plainFields.CheckValue(name, string(value)); err != nil {
+			L.ArgError(3, err.Error())
+		}
+		s.pay(L, valueCost(string(value)))
+		return raise(L, header.Add(name, string(value)))
+	}
 	var err error
 	for _, value := range s.argValues(L, name) {
 		err = errors.Join(err, header.Add(name, value))
@@ -109,13 +119,14 @@ func headersRemove(_ *state, L *lua.LState) int {
 	return raise(L, argHeaders(L).change(L).Remove(argName(L)))
 }
 
-// messageFields is the rule for headers of messages that the gateway sends.
+// plainFields is the rule for headers of messages that the gateway sends, whose values are texts.
+var plainFields = fields.Rule{Reserved: http1.ReservedFields[:], Why: "the gateway writes itself"}
+
+// messageFields is plainFields with chunks for values, too.
 func messageFields(L *lua.LState) fields.Rule {
-	return fields.Rule{
-		Reserved: http1.ReservedFields[:],
-		Why:      "the gateway writes itself",
-		Text:     func(v *lua.LUserData) (string, bool) { return chunkText(L, v) },
-	}
+	rule := plainFields
+	rule.Text = func(v *lua.LUserData) (string, bool) { return chunkText(L, v) }
+	return rule
 }
 
 // chunkText returns the text of an object that is a chunk.
@@ -130,7 +141,7 @@ func chunkText(L *lua.LState, v *lua.LUserData) (string, bool) {
 // argName returns the argument that is the name of a header that a script may change.
 func argName(L *lua.LState) string {
 	name := argString(L, 2)
-	if err := messageFields(L).Check(name); err != nil {
+	if err := plainFields.Check(name); err != nil {
 		L.ArgError(2, err.Error())
 	}
 	if m, ok := argHeaders(L).(*messageHeaders); ok && m.trailer && !http1.ValidTrailer([]byte(name)) {
@@ -146,7 +157,7 @@ func (s *state) argValues(L *lua.LState, name string) []string {
 		L.ArgError(3, err.Error())
 	}
 	for _, value := range values {
-		s.pay(L, fieldCost+len(value)/bytesPerInstruction)
+		s.pay(L, valueCost(value))
 	}
 	return values
 }
@@ -175,6 +186,7 @@ func (h receivedHeaders) change(L *lua.LState) framework.Fields {
 type messageHeaders struct {
 	message *message
 	trailer bool
+	object  lua.LUserData
 }
 
 // fields returns what they are just now.

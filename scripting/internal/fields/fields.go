@@ -120,7 +120,7 @@ func (r Rule) Check(name string) error {
 	switch {
 	case !http1.ValidName(name):
 		return fmt.Errorf("%q is not the name of a header", name)
-	case slices.Contains(r.Reserved, strings.ToLower(name)):
+	case slices.ContainsFunc(r.Reserved, func(reserved string) bool { return strings.EqualFold(reserved, name) }):
 		return fmt.Errorf("%s is a header that %s", name, r.Why)
 	}
 	return nil
@@ -132,10 +132,16 @@ func (r Rule) value(name string, v lua.LValue) (string, error) {
 	switch {
 	case !ok:
 		return "", fmt.Errorf("header %s: wants a string, a number, or a list of them, got %s", name, describe(v))
-	case !http1.ValidValue(text):
-		return "", fmt.Errorf("header %s: wants a value without control characters, got %q", name, shorten(text))
 	}
-	return text, nil
+	return text, r.CheckValue(name, text)
+}
+
+// CheckValue returns an error if a text is none that a header can be given.
+func (r Rule) CheckValue(name, text string) error {
+	if !http1.ValidValue(text) {
+		return fmt.Errorf("header %s: wants a value without control characters, got %q", name, shorten(text))
+	}
+	return nil
 }
 
 func (r Rule) text(v lua.LValue) (text string, ok bool) {
