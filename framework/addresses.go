@@ -1,7 +1,6 @@
 package framework
 
 import (
-	"fmt"
 	"net/netip"
 	"path/filepath"
 
@@ -36,27 +35,27 @@ type place struct {
 }
 
 // checkPlaces reports addresses that conflict with each other, before binding them would fail.
-func (c *Config) checkPlaces(mistakes *strict.Errors) {
+func (c *Config) checkPlaces(check strict.Checker) {
 	var places []place
-	add := func(p part, user, listen string) {
+	add := func(check strict.Checker, user, listen string) {
 		address, err := c.address(listen)
 		if err != nil {
 			return // reported elsewhere
 		}
 		for _, other := range places {
 			if inTheWay(address, other.address) {
-				p.errorf("listen", "%s is in the way of %s at %s: an address can be listened on once", address, other.user, other.address)
+				check.Errorf("listen", "%s is in the way of %s at %s: an address can be listened on once", address, other.user, other.address)
 				break
 			}
 		}
 		places = append(places, place{user, address})
 	}
 	if c.Admin.Listen != "" {
-		add(part{mistakes, c.Admin.table, "admin"}, "[admin]", c.Admin.Listen)
+		add(check.Sub("admin", c.Admin.Table), "[admin]", c.Admin.Listen)
 	}
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
-		add(part{mistakes, l.Table, fmt.Sprintf("listener %q", l.Name)}, fmt.Sprintf("listener %q", l.Name), l.Listen)
+		add(check.Sub(l.part(), l.Table), l.part(), l.Listen)
 	}
 }
 

@@ -3,12 +3,12 @@ package framework
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
-	"fwx/framework/balance"
 	"fwx/framework/completion"
 	"fwx/framework/store"
 	"fwx/framework/strict"
@@ -71,7 +71,18 @@ type ServiceConfig struct {
 	// saved. It is true for a file that does not set it. The firewall itself watches nothing.
 	Watch bool `toml:"watch"`
 
-	table strict.Table
+	Table strict.Table `toml:"."`
+}
+
+func (s *ServiceConfig) check(check strict.Checker) {
+	known := append([]string{"auto"}, completion.Backends()...)
+	if s.Backend != "" {
+		check.Known("backend", "backend", s.Backend, known)
+	}
+	check.Count("workers", s.Workers, maxWorkers)
+	check.Count("max_connections", s.MaxConnections, maxCount)
+	check.Duration("drain", &s.Drain, defaultDrain)
+	check.Size("body_memory", &s.BodyMemory, 1<<20, math.MaxInt64, defaultBodyMemory)
 }
 
 // AdminConfig is the settings of the admin listener, which package admin serves.
@@ -84,13 +95,26 @@ type AdminConfig struct {
 	// Console allows the console to evaluate Lua.
 	Console bool `toml:"console"`
 
-	table strict.Table
+	Table strict.Table `toml:"."`
 }
 
-// same reports whether two admin listeners are the same.
-func (c AdminConfig) same(other AdminConfig) bool {
-	c.table, other.table = strict.Table{}, strict.Table{}
-	return c == other
+func (c *Config) checkAdmin(check strict.Checker) {
+	if c.Admin.Table.IsZero() && c.Admin.Listen == "" {
+		return
+	}
+	check.Text("listen", c.Admin.Listen)
+	if c.Admin.Listen == "" {
+		return
+	}
+	address, err := c.address(c.Admin.Listen)
+	switch {
+	case err != nil:
+		check.Errorf("listen", "%v", err)
+	case !address.IsUnix() && !address.Addr().IsLoopback() && !c.Admin.AllowRemote:
+		check.Errorf("listen", "%q can be reached by other machines, and whoever reaches it may look at everything; allow_remote = true allows that", c.Admin.Listen)
+	default:
+		c.Admin.Listen = address.String()
+	}
 }
 
 // StoreConfig is the store that filters share: either a Kind with its settings, or a ready
@@ -103,84 +127,6 @@ type StoreConfig struct {
 	// Store is the store itself, if a host program has made it; Kind and Table are not used
 	// then. The firewall closes it at its end.
 	Store store.Store
-}
-
-// UpstreamConfig is a set of servers.
-type UpstreamConfig struct {
-	// Name identifies the upstream in listeners and logs.
-	Name string `toml:"name,required"`
-	// Servers are "host:port", "[ipv6]:port", "unix:/path" or "builtin:NAME".
-	Servers []string `toml:"servers"`
-	// Server are servers with settings of their own, beside Servers.
-	Server []ServerConfig `toml:"server"`
-	// Balance says how a server is chosen: balance.RoundRobin, which is the default,
-	// balance.LeastConnections or balance.Hash.
-	Balance string `toml:"balance"`
-	// Hash is the key for balance.Hash: HashAddress, the client's address, which is the
-	// default, or HashHeader and the name of a field of the request. Requests without the
-	// field, and connections that do not speak HTTP, use the address.
-	Hash string `toml:"hash"`
-	// ConnectTimeout bounds each attempt to connect, the TLS handshake included; 0 means 5 s.
-	ConnectTimeout time.Duration `toml:"connect_timeout"`
-	// MaxConnections bounds the connections to each server, or the requests if the protocol
-	// is "http"; 0: unlimited.
-	MaxConnections int `toml:"max_connections"`
-	// IdleTimeout is how long a connection of protocol "http" to a server is kept while no
-	// request uses it; 0 means 30 s. If the server announces a shorter time by Keep-Alive,
-	// that applies.
-	IdleTimeout time.Duration `toml:"idle_timeout"`
-	// MaxIdle bounds the idle connections to each server, for each worker; 0 means 1024.
-	MaxIdle int `toml:"max_idle"`
-	// MaxRequests bounds the requests for which one connection is used; 0: unlimited.
-	MaxRequests int `toml:"max_requests"`
-	// SlowStart is how long a server that joins or comes back takes to reach its whole share;
-	// 0: it has the whole share at once.
-	SlowStart time.Duration `toml:"slow_start"`
-	// Check configures health checks of the servers; nil: they are not checked.
-	Check *balance.CheckConfig `toml:"check"`
-	// Eject configures how servers are skipped for a while that keep failing; nil: they are
-	// not.
-	Eject *balance.EjectConfig `toml:"eject"`
-	// TLS configures TLS with the servers; nil: it is not used.
-	TLS *UpstreamTLS `toml:"tls"`
-
-	Table strict.Table `toml:"."`
-}
-
-// ServerConfig is a server with settings of its own.
-type ServerConfig struct {
-	// Address is as in UpstreamConfig.Servers.
-	Address string `toml:"address,required"`
-	// Weight is the server's share, 1 to 256; 0 means 1.
-	Weight int `toml:"weight"`
-	// Backup means that the server is chosen only if none of the others can be.
-	Backup bool `toml:"backup"`
-
-	Table strict.Table `toml:"."`
-}
-
-// ListenerConfig is an address on which clients are accepted.
-type ListenerConfig struct {
-	// Name identifies the listener in logs.
-	Name string `toml:"name,required"`
-	// Listen is the address: "127.0.0.1:8080", "[::]:80" or "unix:/path".
-	Listen string `toml:"listen,required"`
-	// Protocol is "tcp" or "http"; empty means "tcp".
-	Protocol string `toml:"protocol"`
-	// Filters are the names of the filters that see its connections, in order.
-	Filters []string `toml:"filters"`
-	// Upstream is the name of the upstream that its connections go to.
-	Upstream string `toml:"upstream,required"`
-	// IdleTimeout ends a connection on which no data moves; 0 means 10 minutes.
-	IdleTimeout time.Duration `toml:"idle_timeout"`
-	// TLS configures TLS with the clients; nil: it is not used.
-	TLS *ListenerTLS `toml:"tls"`
-	// HTTP configures HTTP, if that is the protocol; nil means the defaults.
-	HTTP *HTTPConfig `toml:"http"`
-	// Routes say where requests go, if the protocol is "http".
-	Routes []RouteConfig `toml:"route"`
-
-	Table strict.Table `toml:"."`
 }
 
 const (
@@ -237,10 +183,8 @@ func ParseConfig(file string, text []byte) (Config, error) {
 	config.mistakes.Add(root.Decode(&f))
 	config.Service.Watch = true
 	config.mistakes.Add(f.Service.Decode(&config.Service))
-	config.Service.table = f.Service
 	if !f.Admin.IsZero() {
 		config.mistakes.Add(f.Admin.Decode(&config.Admin))
-		config.Admin.table = f.Admin
 	}
 	config.Store.read(f.Store, &config.mistakes)
 	config.Upstreams, config.Listeners = f.Upstream, f.Listener

@@ -63,7 +63,7 @@ func TestMistakes(t *testing.T) {
 		{"negative drain", "workers = 1", `drain = "-1s"`, `c.toml:2:1: service.drain: wants a positive duration, not -1s`},
 		{"unknown backend", "workers = 1", `backend = "aut"`, `c.toml:2:1: service.backend: unknown backend "aut"; did you mean "auto"?`},
 		{"missing name", `name = "out"`, "", `c.toml:3:1: upstream.name: required key is missing
-c.toml:13:1: listener.upstream: there is no upstream "out"`},
+c.toml:13:1: listener.upstream: unknown upstream "out"`},
 		{"empty name", `name = "in"`, `name = ""`, `c.toml:11:1: listener.name: must not be empty`},
 		{"missing servers", `servers =`, `connect_timeout = "1s" #`, `c.toml:3:1: upstream.servers: wants at least one server`},
 		{"no servers", `servers =`, `servers = [] #`, `c.toml:5:1: upstream.servers: wants at least one server`},
@@ -106,14 +106,14 @@ c.toml:13:1: listener.upstream: there is no upstream "out"`},
 		{"bad setting", `["a"]`, `["bad"]`, `c.toml:9:1: filter.words: "bad" is not allowed`},
 		{"bad listen", `"127.0.0.1:0"`, `"localhost:0"`, `c.toml:12:1: listener.listen: address "localhost:0": wants ip:port, [ipv6]:port or unix:/path`},
 		{"unknown protocol", `filters =`, "protocol = \"tpc\"\nfilters =", `c.toml:14:1: listener.protocol: unknown protocol "tpc"; did you mean "tcp"?`},
-		{"unknown upstream", `upstream = "out"`, `upstream = "uot"`, `c.toml:13:1: listener.upstream: there is no upstream "uot"; did you mean "out"?`},
-		{"unknown filter", `filters = ["f"]`, `filters = ["f", "gg"]`, `c.toml:14:17: listener.filters[1]: there is no filter "gg"; expected f`},
+		{"unknown upstream", `upstream = "out"`, `upstream = "uot"`, `c.toml:13:1: listener.upstream: unknown upstream "uot"; did you mean "out"?`},
+		{"unknown filter", `filters = ["f"]`, `filters = ["f", "gg"]`, `c.toml:14:17: listener.filters[1]: unknown filter "gg"; expected f`},
 		{"a filter twice", `filters = ["f"]`, `filters = ["f", "f"]`, `c.toml:14:17: listener.filters[1]: filter "f" is in the list already`},
 		{"negative idle timeout", `filters =`, "idle_timeout = \"-1m\"\nfilters =", `c.toml:14:1: listener.idle_timeout: wants a positive duration, not -1m0s`},
 		{"unknown kind of store", "[service]", "[store]\nkind = \"memry\"\n[service]", `c.toml:2:1: store.kind: unknown kind of store "memry"; did you mean "memory"?`},
 		{"unknown setting of the store", "[service]", "[store]\naddress = \"x\"\n[service]", `c.toml:2:1: store.address: unknown key; expected max_entries or max_size`},
-		{"a store of nothing", "[service]", "[store]\nmax_size = 0\n[service]", `c.toml:2:1: store.max_size: wants at least 64KiB, not 0; leave the key out for 64MiB`},
-		{"bad setting of the store", "[service]", "[store]\nmax_size = 5\n[service]", `c.toml:2:1: store.max_size: wants at least 64KiB, not 5`},
+		{"a store of nothing", "[service]", "[store]\nmax_size = 0\n[service]", `c.toml:2:1: store.max_size: wants a size of at least 65536, not 0; leave the key out for 64MiB`},
+		{"bad setting of the store", "[service]", "[store]\nmax_size = 5\n[service]", `c.toml:2:1: store.max_size: wants a size of at least 65536, not 5`},
 		{"store of a wrong type", "[service]", "[store]\nmax_size = \"5 apples\"\n[service]", `c.toml:2:1: store.max_size: "5 apples" is not a size; write "64KiB", "10MB" or a number of bytes`},
 		{"admin without an address", "[service]", "[admin]\n[service]", `c.toml:1:1: admin.listen: required key is missing`},
 		{"admin for others", "[service]", "[admin]\nlisten = \"0.0.0.0:9901\"\n[service]", `c.toml:2:1: admin.listen: "0.0.0.0:9901" can be reached by other machines, and whoever reaches it may look at everything; allow_remote = true allows that`},
@@ -179,7 +179,7 @@ filter "f": name: there are two filters "f"
 listener "": name: must not be empty
 listener "": listen: must not be empty
 listener "": upstream: must not be empty
-listener "": filters[0]: there is no filter ""; expected f or g
+listener "": filters[0]: unknown filter ""; expected f or g
 listener "": idle_timeout: wants a positive duration, not -1ns
 filter "f": kind: neither a kind nor a filter
 filter "g": kind: unknown kind of filter "none"`

@@ -2,7 +2,6 @@ package framework
 
 import (
 	"errors"
-	"fmt"
 
 	"fwx/framework/strict"
 )
@@ -34,14 +33,5 @@ var (
 	errSuperseded = errors.New("its configuration was replaced too many times")
 )
 
-// UnknownNameError reports a name that is not in a set of known names.
-type UnknownNameError struct {
-	What  string
-	Name  string
-	Known []string
-}
-
-// Error suggests the name that was probably meant, or lists the known names.
-func (e *UnknownNameError) Error() string {
-	return fmt.Sprintf("unknown %s %q%s", e.What, e.Name, strict.Suggest(e.Name, e.Known))
-}
+// UnknownNameError reports a name that is not one of a set.
+type UnknownNameError = strict.UnknownNameError

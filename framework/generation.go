@@ -40,15 +40,16 @@ func newGeneration(fw *Firewall, config Config, current *generation) (*generatio
 	config.Codings = coding.Standard().With(config.Codings)
 	g := &generation{fw: fw, number: 1, config: config, drained: make(chan struct{})}
 	mistakes := slices.Clone(config.mistakes)
-	g.config.check(&mistakes)
+	check := strict.NewChecker(&mistakes)
+	g.config.check(check)
 	if current != nil {
 		g.number = current.number + 1
-		g.config.checkChange(&current.config, &mistakes)
+		g.config.checkChange(&current.config, check)
 	} else {
-		fw.store = g.config.makeStore(&mistakes)
+		fw.store = g.config.makeStore(check)
 	}
-	g.makeFilters(&mistakes)
-	g.makeTLS(current, &mistakes)
+	g.makeFilters(check)
+	g.makeTLS(current, check)
 	if err := mistakes.Err(); err != nil {
 		return nil, err
 	}
@@ -63,7 +64,7 @@ func newGeneration(fw *Firewall, config Config, current *generation) (*generatio
 	return g, nil
 }
 
-func (g *generation) makeFilters(mistakes *strict.Errors) {
+func (g *generation) makeFilters(check strict.Checker) {
 	for _, fc := range g.config.Filters {
 		if fc.Dir == "" {
 			fc.Dir = g.config.Dir
@@ -75,11 +76,11 @@ func (g *generation) makeFilters(mistakes *strict.Errors) {
 		} else {
 			f.instance = &instance{}
 			err = g.fw.turn.call(func() (err error) {
-				f.instance.Filter, err = g.fw.registry.make(fc)
+				f.instance.Filter, err = g.fw.registry.make(fc, check)
 				return err
 			})
 		}
-		mistakes.Add(err)
+		check.Add(err)
 		g.filters = append(g.filters, f)
 	}
 }

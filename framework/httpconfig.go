@@ -73,16 +73,6 @@ type HTTPConfig struct {
 	limits http1.Limits
 }
 
-// withoutTable returns the settings without their place in a file.
-func (h *HTTPConfig) withoutTable() *HTTPConfig {
-	if h == nil {
-		return nil
-	}
-	c := *h
-	c.Table, c.Spool.Table = strict.Table{}, strict.Table{}
-	return &c
-}
-
 // AddedField is the name of a field that the gateway adds to messages. In a file it is a
 // string, or false for NoField.
 type AddedField string
@@ -149,6 +139,8 @@ type FieldsConfig struct {
 	Remove []string          `toml:"remove"`
 	Set    map[string]string `toml:"set"`
 	Add    map[string]string `toml:"add"`
+
+	Table strict.Table `toml:"."`
 }
 
 const (
@@ -164,13 +156,13 @@ const (
 )
 
 // checkHTTP reports mistakes in the HTTP settings of a listener.
-func checkHTTP(p part, l *ListenerConfig, upstreams names) {
+func checkHTTP(check strict.Checker, l *ListenerConfig, upstreams names) {
 	if l.Protocol != protocolHTTP {
 		if l.HTTP != nil {
-			p.errorf("http", "is for a listener with protocol = %q", protocolHTTP)
+			check.Errorf("http", "is for a listener with protocol = %q", protocolHTTP)
 		}
 		if len(l.Routes) > 0 {
-			p.errorf("route", "is for a listener with protocol = %q", protocolHTTP)
+			check.Errorf("route", "is for a listener with protocol = %q", protocolHTTP)
 		}
 		return
 	}
@@ -179,37 +171,37 @@ func checkHTTP(p part, l *ListenerConfig, upstreams names) {
 		h = *l.HTTP // the caller's stay as they are
 	}
 	l.HTTP = &h
-	h.check(part{p.mistakes, h.Table, p.title + ": http"})
+	h.check(check.Sub("http", h.Table))
 	l.Routes = slices.Clone(l.Routes)
 	for i := range l.Routes {
 		r := &l.Routes[i]
-		rp := part{p.mistakes, r.Table, fmt.Sprintf("%s: route %d", p.title, i+1)}
-		r.check(rp, upstreams, &h)
-		r.checkReached(rp, l.Routes[:i])
+		part := check.Sub(fmt.Sprintf("route[%d]", i), r.Table)
+		r.check(part, upstreams, &h)
+		r.checkReached(part, l.Routes[:i])
 	}
 }
 
-func (h *HTTPConfig) check(p part) {
-	p.duration("header_timeout", &h.HeaderTimeout, defaultHeaderTimeout)
-	p.duration("body_timeout", &h.BodyTimeout, defaultBodyTimeout)
-	p.duration("response_timeout", &h.ResponseTimeout, defaultResponseTimeout)
-	p.duration("keep_alive", &h.KeepAlive, defaultKeepAlive)
-	p.number("body_rate", &h.BodyRate, maxCount, defaultBodyRate)
-	p.duration("send_timeout", &h.SendTimeout, defaultSendTimeout)
-	p.number("send_rate", &h.SendRate, maxCount, defaultSendRate)
+func (h *HTTPConfig) check(check strict.Checker) {
+	check.Duration("header_timeout", &h.HeaderTimeout, defaultHeaderTimeout)
+	check.Duration("body_timeout", &h.BodyTimeout, defaultBodyTimeout)
+	check.Duration("response_timeout", &h.ResponseTimeout, defaultResponseTimeout)
+	check.Duration("keep_alive", &h.KeepAlive, defaultKeepAlive)
+	check.Number("body_rate", &h.BodyRate, maxCount, defaultBodyRate)
+	check.Duration("send_timeout", &h.SendTimeout, defaultSendTimeout)
+	check.Number("send_rate", &h.SendRate, maxCount, defaultSendRate)
 	h.limits = http1.DefaultLimits
-	p.number("max_fields", &h.MaxFields, 10_000, h.limits.Fields)
+	check.Number("max_fields", &h.MaxFields, 10_000, h.limits.Fields)
 	h.limits.Fields = h.MaxFields
 	const head = 1 << 20
-	p.size("max_request_line", &h.MaxRequestLine, minLimit, head, strict.Size(h.limits.Line))
-	p.size("max_header", &h.MaxHeader, minLimit, head, strict.Size(h.limits.Head))
+	check.Size("max_request_line", &h.MaxRequestLine, minLimit, head, strict.Size(h.limits.Line))
+	check.Size("max_header", &h.MaxHeader, minLimit, head, strict.Size(h.limits.Head))
 	h.limits.Line, h.limits.Head = int(h.MaxRequestLine), int(h.MaxHeader)
-	p.size("max_message", &h.MaxMessage, minLimit, 64<<20, defaultMaxMessage)
-	p.size("max_decoded", &h.MaxDecoded, 1, math.MaxInt64, defaultMaxDecoded)
-	p.size("max_body", &h.MaxBody, 1, math.MaxInt64, 0)
-	h.Spool.check(part{p.mistakes, h.Spool.Table, p.title + ".spool"})
-	h.checkUpgrades(p)
-	p.oneOf("forwarded", &h.Forwarded, "way with forwarded fields", []string{ForwardedReplace, ForwardedAppend, ForwardedOff})
+	check.Size("max_message", &h.MaxMessage, minLimit, 64<<20, defaultMaxMessage)
+	check.Size("max_decoded", &h.MaxDecoded, 1, math.MaxInt64, defaultMaxDecoded)
+	check.Size("max_body", &h.MaxBody, 1, math.MaxInt64, 0)
+	h.Spool.check(check.Sub("spool", h.Spool.Table))
+	h.checkUpgrades(check)
+	check.OneOf("forwarded", &h.Forwarded, "way with forwarded fields", []string{ForwardedReplace, ForwardedAppend, ForwardedOff})
 	if h.Via == nil {
 		h.Via = new(bool)
 		*h.Via = true
@@ -219,9 +211,9 @@ func (h *HTTPConfig) check(p part) {
 		h.RequestID = defaultRequestID
 	case h.RequestID == NoField:
 	case !http1.ValidName(name):
-		p.errorf("request_id", "%q is no name of a field", name)
+		check.Errorf("request_id", "%q is no name of a field", name)
 	case http1.Reserved(name):
-		p.errorf("request_id", "%q is a field that the gateway writes itself", name)
+		check.Errorf("request_id", "%q is a field that the gateway writes itself", name)
 	}
 }
 
@@ -262,16 +254,16 @@ const defaultRequestID = "X-Request-Id"
 // minLimit is the lowest limit for heads and messages.
 const minLimit = 64
 
-func (f *FieldsConfig) check(p part, key string, added []addedField) {
+func (f *FieldsConfig) check(check strict.Checker, added []addedField) {
 	name := func(where, n string) {
 		i := slices.IndexFunc(added, func(a addedField) bool { return strings.EqualFold(a.name, n) })
 		switch {
 		case i >= 0 && (where == "remove" || added[i].replaces):
-			p.errorf(key+"."+where, "%q is added by the gateway after the changes of the route, which do nothing to it: %s in [listener.http] leaves it out", n, added[i].without)
+			check.Errorf(where, "%q is added by the gateway after the changes of the route, which do nothing to it: %s in [listener.http] leaves it out", n, added[i].without)
 		case !http1.ValidName(n):
-			p.errorf(key+"."+where, "%q is no name of a field", n)
+			check.Errorf(where, "%q is no name of a field", n)
 		case http1.Reserved(n):
-			p.errorf(key+"."+where, "%q is a field that the gateway writes itself", n)
+			check.Errorf(where, "%q is a field that the gateway writes itself", n)
 		}
 	}
 	for _, n := range f.Remove {
@@ -281,7 +273,7 @@ func (f *FieldsConfig) check(p part, key string, added []addedField) {
 		for _, n := range sortedKeys(values) {
 			name(where, n)
 			if !http1.ValidValue(values[n]) {
-				p.errorf(key+"."+where+"."+n, "has a control character")
+				check.Errorf(where+"."+n, "has a control character")
 			}
 		}
 	}

@@ -57,7 +57,7 @@ upstream = "site"
 		`gateway.toml:19:1: listener.route.host: "a:80": wants a host without a port`,
 		`listener.route.path: "api": a path begins with /`,
 		`listener.route.methods[0]: "G T" is no method`,
-		`listener.route.upstream: there is no upstream "sit"; did you mean "site"?`,
+		`listener.route.upstream: unknown upstream "sit"; did you mean "site"?`,
 		"listener.route.upstream: a route goes to an upstream, or redirects, or answers",
 		`listener.route.request_fields.remove: "a b" is no name of a field`,
 		`listener.route.request_fields.set: "Content-Length" is a field that the gateway writes itself`,

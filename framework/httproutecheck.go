@@ -13,57 +13,57 @@ import (
 	"fwx/framework/wire/http1"
 )
 
-func (r *RouteConfig) check(p part, upstreams names, h *HTTPConfig) {
-	r.checkCondition(p)
-	if r.Upstream != "" && !upstreams[r.Upstream] {
-		p.errorf("upstream", "there is no upstream %q%s", r.Upstream, strict.Suggest(r.Upstream, sortedKeys(upstreams)))
+func (r *RouteConfig) check(check strict.Checker, upstreams names, h *HTTPConfig) {
+	r.checkCondition(check)
+	if r.Upstream != "" {
+		check.Known("upstream", "upstream", r.Upstream, sortedKeys(upstreams))
 	}
 	if r.Redirect != "" && !http1.ValidValue(r.Redirect) {
-		p.errorf("redirect", "has a control character")
+		check.Errorf("redirect", "has a control character")
 	}
 	answers := r.Status != 0 || r.Body != ""
 	switch {
 	case r.Upstream != "" && (r.Redirect != "" || answers):
-		p.errorf("upstream", "a route goes to an upstream, or redirects, or answers: not more than one of them")
+		check.Errorf("upstream", "a route goes to an upstream, or redirects, or answers: not more than one of them")
 	case r.Redirect != "" && (r.Body != "" || r.Status != 0 && r.Status/100 != 3):
-		p.errorf("redirect", "a redirection has a status from 300 to 399 and no body")
-	case r.Redirect == "" && (r.Status != 0 || written[int64](p, "status")) && (r.Status < 200 || r.Status > 599):
-		p.errorf("status", "wants a number from 200 to 599, not %d", r.Status)
-	case written[string](p, "body") && !answers:
-		p.errorf("body", "is empty, and so the route does not answer: write status = 200 for an empty answer")
+		check.Errorf("redirect", "a redirection has a status from 300 to 399 and no body")
+	case r.Redirect == "" && (r.Status != 0 || check.Has("status")) && (r.Status < 200 || r.Status > 599):
+		check.Errorf("status", "wants a number from 200 to 599, not %d", r.Status)
+	case check.Has("body") && !answers:
+		check.Errorf("body", "is empty, and so the route does not answer: write status = 200 for an empty answer")
 	}
 	if !http1.ValidValue(r.Type) {
-		p.errorf("type", "has a control character")
+		check.Errorf("type", "has a control character")
 	}
-	r.Request.check(p, "request_fields", h.addedToRequests())
-	r.Response.check(p, "response_fields", h.addedToResponses())
+	r.Request.check(check.Sub("request_fields", r.Request.Table), h.addedToRequests())
+	r.Response.check(check.Sub("response_fields", r.Response.Table), h.addedToResponses())
 }
 
 // checkCondition reports conditions that no request can meet.
-func (r *RouteConfig) checkCondition(p part) {
+func (r *RouteConfig) checkCondition(check strict.Checker) {
 	for key, value := range map[string]string{"host": r.Host, "path": r.Path, "redirect": r.Redirect, "upstream": r.Upstream} {
-		if value == "" && written[string](p, key) {
-			p.errorf(key, "must not be empty: leave the key out")
+		if value == "" && check.Has(key) {
+			check.Errorf(key, "must not be empty: leave the key out")
 		}
 	}
 	if r.Path != "" {
-		checkRoutePath(p, r.Path)
+		checkRoutePath(check, r.Path)
 	}
 	if r.Host != "" {
-		checkRouteHost(p, r.Host)
+		checkRouteHost(check, r.Host)
 	}
-	if len(r.Methods) == 0 && written[[]any](p, "methods") {
-		p.errorf("methods", "fits no method: leave the key out for all")
+	if len(r.Methods) == 0 && check.Has("methods") {
+		check.Errorf("methods", "fits no method: leave the key out for all")
 	}
 	for i, m := range r.Methods {
 		key, upper := fmt.Sprintf("methods[%d]", i), strings.ToUpper(m)
 		switch {
 		case !http1.ValidName(m):
-			p.errorf(key, "%q is no method", m)
+			check.Errorf(key, "%q is no method", m)
 		case m != upper && slices.Contains(knownMethods, upper):
-			p.errorf(key, "%q fits no request, since the case of a method counts: write %q", m, upper)
+			check.Errorf(key, "%q fits no request, since the case of a method counts: write %q", m, upper)
 		case m == http.MethodConnect:
-			p.errorf(key, "%q fits no request: the gateway answers it with 501 itself", m)
+			check.Errorf(key, "%q fits no request: the gateway answers it with 501 itself", m)
 		}
 	}
 }
@@ -75,15 +75,15 @@ var knownMethods = []string{
 }
 
 // checkRoutePath reports a path that no clean path can begin with.
-func checkRoutePath(p part, path string) {
+func checkRoutePath(check strict.Checker, path string) {
 	plain, query, hasQuery := strings.Cut(path, "?")
 	switch clean := cleanPrefix(plain); {
 	case path[0] != '/':
-		p.errorf("path", "%q: a path begins with /", path)
+		check.Errorf("path", "%q: a path begins with /", path)
 	case hasQuery:
-		p.errorf("path", "%q fits no request, since the query %q is not looked at: write %q", path, "?"+query, clean)
+		check.Errorf("path", "%q fits no request, since the query %q is not looked at: write %q", path, "?"+query, clean)
 	case clean != path:
-		p.errorf("path", "%q fits no request: routes compare the path after %%-encoding, dots, empty segments and parameters have been resolved; write %q", path, clean)
+		check.Errorf("path", "%q fits no request: routes compare the path after %%-encoding, dots, empty segments and parameters have been resolved; write %q", path, clean)
 	}
 }
 
@@ -104,30 +104,30 @@ func isHex(b byte) bool { return b >= '0' && b <= '9' || b|0x20 >= 'a' && b|0x20
 
 // checkRouteHost reports a host that is not in the form that routes compare: without a port,
 // and an IPv6 address in brackets.
-func checkRouteHost(p part, host string) {
+func checkRouteHost(check strict.Checker, host string) {
 	name := strings.TrimPrefix(host, "*.")
 	bare := strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
 	if a, err := netip.ParseAddr(bare); err == nil && a.Is6() {
 		if want := "[" + a.String() + "]"; !strings.EqualFold(host, want) {
-			p.errorf("host", "%q fits no request: an address of IPv6 is written %q", host, want)
+			check.Errorf("host", "%q fits no request: an address of IPv6 is written %q", host, want)
 		}
 		return
 	}
 	switch withoutDot, dot := strings.CutSuffix(name, "."); {
 	case strings.Contains(name, "*"):
-		p.errorf("host", "%q: a * stands at the beginning only, before a dot and a domain", host)
+		check.Errorf("host", "%q: a * stands at the beginning only, before a dot and a domain", host)
 	case strings.ContainsAny(name, ":/"):
-		p.errorf("host", "%q: wants a host without a port, or *. and a domain", host)
+		check.Errorf("host", "%q: wants a host without a port, or *. and a domain", host)
 	case completion.CheckHost(name) != nil:
-		p.errorf("host", "%v", completion.CheckHost(name))
+		check.Errorf("host", "%v", completion.CheckHost(name))
 	case dot:
-		p.errorf("host", "%q: write it without the dot at its end: %q; requests with and without one fit it", host, strings.TrimSuffix(host, name)+withoutDot)
+		check.Errorf("host", "%q: write it without the dot at its end: %q; requests with and without one fit it", host, strings.TrimSuffix(host, name)+withoutDot)
 	}
 }
 
 // checkReached reports a route that no request reaches, because an earlier route matches
 // first.
-func (r *RouteConfig) checkReached(p part, before []RouteConfig) {
+func (r *RouteConfig) checkReached(check strict.Checker, before []RouteConfig) {
 	left := slices.Clone(r.Methods)
 	for i := range before {
 		b := &before[i]
@@ -136,7 +136,7 @@ func (r *RouteConfig) checkReached(p part, before []RouteConfig) {
 		}
 		left = slices.DeleteFunc(left, func(m string) bool { return slices.Contains(b.Methods, m) })
 		if len(b.Methods) == 0 || len(r.Methods) > 0 && len(left) == 0 {
-			p.errorf("", "no request comes to this route: whatever fits it fits route %d before it%s; put it before that one", i+1, b.at())
+			check.Errorf("", "no request comes to this route: whatever fits it fits route %d before it%s; put it before that one", i+1, b.at())
 			return
 		}
 	}

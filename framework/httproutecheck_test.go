@@ -163,7 +163,7 @@ func TestRouteReachedAtRandom(t *testing.T) {
 		}
 		for i := range configs {
 			var mistakes strict.Errors
-			configs[i].checkReached(part{mistakes: &mistakes, title: "route"}, configs[:i])
+			configs[i].checkReached(strict.NewChecker(&mistakes).Sub("route", strict.Table{}), configs[:i])
 			if len(mistakes) > 0 && hit[l.routes[i]] {
 				t.Fatalf("route %d of %+v is called dead and is not", i+1, configs)
 			}

@@ -30,22 +30,22 @@ const (
 	defaultSpoolTotal = 10 << 30
 )
 
-func (c *SpoolConfig) check(p part) {
-	p.size("max_body", &c.MaxBody, 1, math.MaxInt64, defaultSpoolBody)
-	p.size("max_total", &c.MaxTotal, 1, math.MaxInt64, max(defaultSpoolTotal, c.MaxBody))
+func (c *SpoolConfig) check(check strict.Checker) {
+	check.Size("max_body", &c.MaxBody, 1, math.MaxInt64, defaultSpoolBody)
+	check.Size("max_total", &c.MaxTotal, 1, math.MaxInt64, max(defaultSpoolTotal, c.MaxBody))
 	if c.MaxTotal < c.MaxBody {
-		p.errorf("max_total", "wants at least the %d bytes of max_body, not %d", c.MaxBody, c.MaxTotal)
+		check.Errorf("max_total", "wants at least the %d bytes of max_body, not %d", c.MaxBody, c.MaxTotal)
 	}
 }
 
 // checkSpool reports a spool whose directory is something else.
-func (c *Config) checkSpool(p part, l *ListenerConfig) {
+func (c *Config) checkSpool(check strict.Checker, l *ListenerConfig) {
 	if l.HTTP == nil || l.HTTP.Spool.Dir == "" {
 		return
 	}
 	dir := c.path(l.HTTP.Spool.Dir)
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		part{p.mistakes, l.HTTP.Spool.Table, p.title + ": http.spool"}.errorf("dir", "%s is not a directory", dir)
+		check.Sub("http", l.HTTP.Table).Sub("spool", l.HTTP.Spool.Table).Errorf("dir", "%s is not a directory", dir)
 	}
 }
 

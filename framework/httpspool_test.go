@@ -423,8 +423,8 @@ func TestHTTPSpoolConfig(t *testing.T) {
 		spool SpoolConfig
 		want  string
 	}{
-		{SpoolConfig{MaxBody: -1}, "http.spool: max_body: wants a size of at least 1"},
-		{SpoolConfig{MaxBody: 10, MaxTotal: 9}, "http.spool: max_total: wants at least the 10 bytes of max_body, not 9"},
+		{SpoolConfig{MaxBody: -1}, "http.spool.max_body: wants a size of at least 1"},
+		{SpoolConfig{MaxBody: 10, MaxTotal: 9}, "http.spool.max_total: wants at least the 10 bytes of max_body, not 9"},
 		{SpoolConfig{MaxBody: 1 << 40}, ""},
 	} {
 		config := httpConfig("auto", "127.0.0.1:1")
@@ -438,7 +438,7 @@ func TestHTTPSpoolConfig(t *testing.T) {
 	check(t, os.WriteFile(file, nil, 0o600))
 	config := httpConfig("auto", "127.0.0.1:1")
 	config.Listeners[0].HTTP.Spool.Dir = file
-	if _, err := New(config, nil); err == nil || !strings.Contains(err.Error(), `listener "in": http.spool: dir: `+file+" is not a directory") {
+	if _, err := New(config, nil); err == nil || !strings.Contains(err.Error(), `listener "in": http.spool.dir: `+file+" is not a directory") {
 		t.Errorf("a file as the directory: %v", err)
 	}
 	config.Listeners[0].HTTP.Spool.Dir = filepath.Join(file, "spool")

@@ -199,8 +199,8 @@ func TestHTTPToServerAgreedByALPN(t *testing.T) {
 	}
 	for says, change := range map[string]func(*Config){
 		"": func(c *Config) { c.Listeners[0].Protocol, c.Listeners[0].HTTP = protocolTCP, nil },
-		`upstream "out": tls: alpn[1]: "h2" is not spoken: listener "in" has protocol = "http", which is "http/1.1"`: func(c *Config) { c.Upstreams[0].TLS.ALPN = []string{"http/1.1", "h2"} },
-		`upstream "both": tls: alpn[0]: "h2" is not spoken: listener "in"`:                                           func(c *Config) { c.Listeners[0].Routes = []RouteConfig{{Upstream: "both"}} },
+		`upstream "out": tls.alpn[1]: "h2" is not spoken: listener "in" has protocol = "http", which is "http/1.1"`: func(c *Config) { c.Upstreams[0].TLS.ALPN = []string{"http/1.1", "h2"} },
+		`upstream "both": tls.alpn[0]: "h2" is not spoken: listener "in"`:                                           func(c *Config) { c.Listeners[0].Routes = []RouteConfig{{Upstream: "both"}} },
 	} {
 		changed := httpConfig("auto", "127.0.0.1:1")
 		changed.Upstreams[0].TLS = &UpstreamTLS{}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"fwx/framework/strict"
 	"fwx/framework/wire/http1"
 	"fwx/framework/wire/websocket"
 )
@@ -23,7 +24,7 @@ var (
 
 // checkUpgrades reports mistakes in the list of protocols to which connections may be
 // upgraded.
-func (h *HTTPConfig) checkUpgrades(p part) {
+func (h *HTTPConfig) checkUpgrades(check strict.Checker) {
 	if h.Upgrades == nil {
 		h.Upgrades = []string{protocolWebSocket}
 	}
@@ -33,9 +34,9 @@ func (h *HTTPConfig) checkUpgrades(p part) {
 		name, version, versioned := strings.Cut(h.Upgrades[i], "/")
 		switch {
 		case !http1.ValidName(name) || versioned && !http1.ValidName(version):
-			p.errorf("upgrades", "%q is not the name of a protocol", protocol)
+			check.Errorf("upgrades", "%q is not the name of a protocol", protocol)
 		case strings.HasPrefix(name, "h2") || name == "http":
-			p.errorf("upgrades", "%q: HTTP/2 would pass all filters, routes and logs by as a tunnel; it is never passed on", protocol)
+			check.Errorf("upgrades", "%q: HTTP/2 would pass all filters, routes and logs by as a tunnel; it is never passed on", protocol)
 		}
 	}
 }

@@ -60,67 +60,52 @@ func (r *Registry) Factories() []Factory {
 	return list
 }
 
-// make makes a filter of the kind that a configuration names.
-func (r *Registry) make(fc FilterConfig) (Filter, error) {
-	if fc.Kind == "" {
-		if given[string](part{table: fc.Table}, "kind") {
-			return nil, fc.Errorf("kind", "neither a kind nor a filter")
-		}
-		return nil, nil // the missing key is reported elsewhere
-	}
-	var factory Factory
-	if r != nil {
-		factory = r.factories[fc.Kind]
-	}
-	if factory.New == nil {
-		var known []string
-		for _, f := range r.Factories() {
-			known = append(known, f.Kind)
-		}
-		return nil, fc.Errorf("kind", "%v", &UnknownNameError{What: "kind of filter", Name: fc.Kind, Known: known})
+// make makes a filter of the kind that a configuration asks for. What is wrong with its
+// settings is reported, or is the error.
+func (r *Registry) make(fc FilterConfig, check strict.Checker) (Filter, error) {
+	part := check.Sub(fc.part(), fc.Table)
+	factory, ok := r.factory(fc.Kind)
+	switch {
+	case fc.Kind == "":
+		part.Errorf("kind", "neither a kind nor a filter")
+		return nil, nil
+	case !ok:
+		part.Known("kind", "kind of filter", fc.Kind, r.kinds())
+		return nil, nil
 	}
 	var settings any = new(struct{})
 	if factory.Settings != nil {
 		settings = factory.Settings()
 	}
 	decoding := fc.Table.Without(filterKeys...).Decode(settings)
+	part.Add(decoding)
 	instance, err := factory.New(fc, settings)
-	if decoding != nil {
-		return nil, withOthers(decoding, err)
-	}
-	if err == nil && instance == nil {
-		err = fmt.Errorf("kind %q made no filter", fc.Kind)
-	}
-	if err != nil {
-		var placed *strict.Error
-		var several strict.Errors
-		if errors.As(err, &placed) || errors.As(err, &several) {
-			return nil, err
-		}
+	_, placed := errors.AsType[*strict.Error](err)
+	switch {
+	case placed:
+		return nil, err
+	case decoding != nil: // what is not right is the consequence of that
+		return nil, nil
+	case err != nil:
 		return nil, fmt.Errorf("filter %q: %w", fc.Name, err)
+	case instance == nil:
+		return nil, fmt.Errorf("filter %q: kind %q made no filter", fc.Name, fc.Kind)
 	}
 	return instance, nil
 }
 
-// withOthers adds to the mistakes of decoding those that a factory has found at other keys.
-// For the keys that could not be decoded, the factory has not seen the value.
-func withOthers(decoding, found error) error {
-	var mistakes strict.Errors
-	mistakes.Add(decoding)
-	decoded := slices.Clone(mistakes)
-	var others strict.Errors
-	if several, ok := errors.AsType[strict.Errors](found); ok {
-		others = several
-	} else if placed, ok := errors.AsType[*strict.Error](found); ok {
-		others.Add(placed)
+func (r *Registry) factory(kind string) (f Factory, ok bool) {
+	if r != nil {
+		f, ok = r.factories[kind]
 	}
-	for _, other := range others {
-		same := func(m *strict.Error) bool { return m.Key == other.Key }
-		if other.Line > 0 && !slices.ContainsFunc(decoded, same) {
-			mistakes.Add(other)
-		}
+	return f, ok
+}
+
+func (r *Registry) kinds() (kinds []string) {
+	for _, f := range r.Factories() {
+		kinds = append(kinds, f.Kind)
 	}
-	return mistakes.Err()
+	return kinds
 }
 
 // FilterConfig is a filter of a configuration: either a Kind with its settings, or a ready
@@ -144,8 +129,13 @@ type FilterConfig struct {
 // Errorf returns an error that names the key of the filter's settings and its place in the
 // file.
 func (c FilterConfig) Errorf(key, format string, args ...any) error {
-	if c.Table.IsZero() {
-		return fmt.Errorf("filter %q: "+key+": "+format, append([]any{c.Name}, args...)...)
-	}
-	return c.Table.Errorf(key, format, args...)
+	var mistakes strict.Errors
+	c.Checker(&mistakes).Errorf(key, format, args...)
+	return mistakes[0]
+}
+
+// Checker returns what a factory checks the filter's settings with. It adds to the mistakes,
+// whose Err is then the error of Factory.New.
+func (c FilterConfig) Checker(mistakes *strict.Errors) strict.Checker {
+	return strict.NewChecker(mistakes).Sub(c.part(), c.Table)
 }

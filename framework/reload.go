@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -167,19 +166,19 @@ func (fw *Firewall) endGeneration(ctx context.Context, g *generation) {
 }
 
 // checkChange reports differences to the configuration in force that a reload cannot apply.
-func (c *Config) checkChange(current *Config, mistakes *strict.Errors) {
-	p := part{mistakes, c.Service.table, "service"}
+func (c *Config) checkChange(current *Config, check strict.Checker) {
+	service := check.Sub("service", c.Service.Table)
 	if now := current.Service.Workers; c.Service.Workers != now {
-		p.errorf("workers", "cannot be changed from %d while the service runs: restart it", now)
+		service.Errorf("workers", "cannot be changed from %d while the service runs: restart it", now)
 	}
 	if now := current.Service.Backend; c.Service.Backend != now {
-		p.errorf("backend", "cannot be changed from %q while the service runs: restart it", now)
+		service.Errorf("backend", "cannot be changed from %q while the service runs: restart it", now)
 	}
-	if !c.Admin.same(current.Admin) {
-		part{mistakes, c.Admin.table, "admin"}.errorf("listen", "the admin listener cannot be changed while the service runs: restart it")
+	if !strict.Equal(c.Admin, current.Admin) {
+		check.Sub("admin", c.Admin.Table).Errorf("listen", "the admin listener cannot be changed while the service runs: restart it")
 	}
 	if !c.Store.same(current.Store) {
-		part{mistakes, c.Store.Table, "store"}.errorf("kind", "the store cannot be changed while the service runs: restart it")
+		check.Sub("store", c.Store.Table).Errorf("kind", "the store cannot be changed while the service runs: restart it")
 	}
 }
 
@@ -195,7 +194,7 @@ func (g *generation) inheritFilters(current *generation) {
 
 // same reports whether two filters are made from the same.
 func (fc FilterConfig) same(other FilterConfig) bool {
-	return fc.Kind == other.Kind && fc.Class == other.Class && fc.Dir == other.Dir && reflect.DeepEqual(fc.Table.Map(), other.Table.Map())
+	return fc.Kind == other.Kind && fc.Class == other.Class && fc.Dir == other.Dir && strict.Equal(fc.Table, other.Table)
 }
 
 // inheritListeners takes over the listeners that have not changed, with their connections.
@@ -214,7 +213,7 @@ func (g *generation) inheritListeners(current *generation) {
 
 // same reports whether two listeners do the same with their clients.
 func (l *listener) same(other *listener) bool {
-	return l.config.same(other.config) &&
+	return strict.Equal(l.config, other.config) &&
 		slices.Equal(l.tls.filesRead(), other.tls.filesRead()) &&
 		slices.EqualFunc(l.filters, other.filters, (*filter).same) &&
 		l.upstream == other.upstream &&
@@ -226,25 +225,13 @@ func (f *filter) same(other *filter) bool {
 	return f.instance == other.instance && f.config.Class == other.config.Class && f.config.Name == other.config.Name
 }
 
-// same reports whether two listeners have the same settings, wherever they stand in a file.
-func (c ListenerConfig) same(other ListenerConfig) bool {
-	return reflect.DeepEqual(c.withoutTables(), other.withoutTables())
-}
-
-func (c ListenerConfig) withoutTables() ListenerConfig {
-	c.Table = strict.Table{}
-	c.TLS, c.Routes, c.HTTP = c.TLS.withoutTables(), withoutTables(c.Routes), c.HTTP.withoutTable()
-	return c
-}
-
 // same reports whether two upstreams have the same settings, apart from what
 // balance.Upstream.Same compares.
 func (u UpstreamConfig) same(other UpstreamConfig) bool {
-	return reflect.DeepEqual(u.withoutServers(), other.withoutServers())
+	return strict.Equal(u.withoutServers(), other.withoutServers())
 }
 
 func (u UpstreamConfig) withoutServers() UpstreamConfig {
-	u.Table, u.TLS = strict.Table{}, u.TLS.withoutTable()
 	u.Servers, u.Server, u.Check, u.Eject = nil, nil, nil, nil
 	return u
 }
@@ -271,7 +258,7 @@ func (l *listener) sameAddress(before *listener) bool {
 // changes names what differs from an earlier generation.
 func (g *generation) changes(old *generation) string {
 	var list []string
-	if a, b := old.config.Service, g.config.Service; !reflect.DeepEqual(withoutTable(a), withoutTable(b)) {
+	if a, b := old.config.Service, g.config.Service; !strict.Equal(a, b) {
 		list = append(list, "service")
 	}
 	list = append(list, differences("filter", old.filters, g.filters,
@@ -285,25 +272,12 @@ func (g *generation) changes(old *generation) string {
 			return a.balancer == b.balancer && a.config.same(b.config)
 		})...)
 	list = append(list, differences("listener", old.config.Listeners, g.config.Listeners,
-		func(l ListenerConfig) string { return l.Name }, ListenerConfig.same)...)
+		func(l ListenerConfig) string { return l.Name }, strict.Equal[ListenerConfig])...)
 	list = append(list, g.changedCertificates(old)...)
 	if len(list) == 0 {
 		return "nothing"
 	}
 	return strings.Join(list, ", ")
-}
-
-func withoutTables(routes []RouteConfig) []RouteConfig {
-	routes = slices.Clone(routes)
-	for i := range routes {
-		routes[i].Table = strict.Table{}
-	}
-	return routes
-}
-
-func withoutTable(s ServiceConfig) ServiceConfig {
-	s.table = strict.Table{}
-	return s
 }
 
 // differences names the parts of one sort that are new, changed or gone.

@@ -3,48 +3,12 @@ package framework
 import (
 	"errors"
 	"fmt"
-	"net"
-	"slices"
 	"strings"
 
 	"fwx/framework/balance"
 	"fwx/framework/completion"
 	"fwx/framework/strict"
-	"fwx/framework/wire/http1"
 )
-
-const (
-	builtinPrefix = "builtin:" // prefix of a server inside the program
-	unixPrefix    = "unix:"    // prefix of the path of a unix socket
-)
-
-// Values of UpstreamConfig.Hash, or the beginning of a value.
-const (
-	HashAddress = "address"
-	HashHeader  = "header:"
-)
-
-// hashHeader returns the name of the field that chooses the server of a request, in lower
-// case; empty if none does.
-func (u UpstreamConfig) hashHeader() string {
-	if name, ok := strings.CutPrefix(u.Hash, HashHeader); ok {
-		return strings.ToLower(name)
-	}
-	return ""
-}
-
-func (u UpstreamConfig) checkHash(p part) {
-	name, header := strings.CutPrefix(u.Hash, HashHeader)
-	switch {
-	case u.Hash == "":
-	case u.Balance != balance.Hash:
-		p.errorf("hash", "is for balance = %q", balance.Hash)
-	case header && !http1.ValidName(name):
-		p.errorf("hash", "%q is no name of a field", name)
-	case !header && u.Hash != HashAddress:
-		p.errorf("hash", "%q: wants %q, or %q and the name of a field", u.Hash, HashAddress, HashHeader)
-	}
-}
 
 // balance returns how a server is chosen.
 func (u UpstreamConfig) balance() balance.Config {
@@ -86,117 +50,6 @@ func (c *Config) findBuiltin(u UpstreamConfig) error {
 		}
 	}
 	return nil
-}
-
-// splitServer splits "host:port".
-func splitServer(server string) (host string, port uint16, err error) {
-	host, text, err := net.SplitHostPort(server)
-	if err != nil || host == "" {
-		return "", 0, errors.New("wants host:port, [ipv6]:port, unix:/path or builtin:name")
-	}
-	if err := completion.CheckHost(host); err != nil {
-		return "", 0, err
-	}
-	port, err = completion.ParsePort(text)
-	return host, port, err
-}
-
-func (c *Config) checkServers(p part, u *UpstreamConfig) {
-	if len(u.Servers)+len(u.Server) == 0 && (!p.table.Has("servers") || given[[]any](p, "servers")) {
-		p.errorf("servers", "wants at least one server")
-	}
-	if n := len(u.Servers) + len(u.Server); n > balance.MaxServers {
-		p.errorf("servers", "wants at most %d servers, not %d", balance.MaxServers, n)
-	}
-	seen := make(map[string]bool)
-	add := func(p part, key, server string) {
-		if err := c.checkServer(server); err != nil {
-			p.errorf(key, "%q: %v", server, err)
-		} else if seen[server] {
-			p.errorf(key, "server %q is there already", server)
-		}
-		seen[server] = true
-	}
-	for i, server := range u.Servers {
-		add(p, fmt.Sprintf("servers[%d]", i), server)
-	}
-	for i := range u.Server {
-		s := &u.Server[i]
-		sp := part{p.mistakes, s.Table, fmt.Sprintf("%s: server %q", p.title, s.Address)}
-		if given[string](sp, "address") {
-			add(sp, "address", s.Address)
-		}
-		if s.Weight < 0 || s.Weight > balance.MaxWeight || s.Weight == 0 && given[int64](sp, "weight") && s.Table.Has("weight") {
-			sp.errorf("weight", "wants a number from 1 to %d, not %d", balance.MaxWeight, s.Weight)
-		}
-	}
-}
-
-func checkCheck(p part, c *balance.CheckConfig) {
-	p.oneOf("kind", &c.Kind, "kind of check", balance.CheckKinds())
-	if c.Kind == balance.CheckTCP {
-		for key, set := range map[string]bool{"path": c.Path != "", "host": c.Host != "", "status": len(c.Status) > 0} {
-			if set {
-				p.errorf(key, "is for kind = %q", balance.CheckHTTP)
-			}
-		}
-	}
-	if c.Path == "" {
-		c.Path = "/"
-	}
-	if c.Path[0] != '/' || !isVisible(c.Path) {
-		p.errorf("path", "%q: wants a path that begins with / and has neither spaces nor control characters", c.Path)
-	}
-	if !isVisible(c.Host) {
-		p.errorf("host", "%q: wants a host without spaces and control characters", c.Host)
-	}
-	for i, status := range c.Status {
-		if status < 100 || status > 599 {
-			p.errorf(fmt.Sprintf("status[%d]", i), "wants a number from 100 to 599, not %d", status)
-		}
-	}
-	p.duration("interval", &c.Interval, balance.DefaultInterval)
-	p.duration("timeout", &c.Timeout, balance.DefaultCheckTimeout)
-	p.number("rise", &c.Rise, maxRow, balance.DefaultRise)
-	p.number("fall", &c.Fall, maxRow, balance.DefaultFall)
-}
-
-// maxRow bounds settings that count events in a row.
-const maxRow = 1000
-
-func checkEject(p part, e *balance.EjectConfig) {
-	p.number("failures", &e.Failures, maxRow, balance.DefaultFailures)
-	p.duration("time", &e.Time, balance.DefaultEjectTime)
-	p.duration("max_time", &e.MaxTime, max(balance.DefaultMaxEjectTime, e.Time))
-	if e.MaxTime < e.Time {
-		p.errorf("max_time", "wants at least the %v of time, not %v", e.Time, e.MaxTime)
-	}
-	p.number("max_share", &e.MaxShare, 100, balance.DefaultMaxShare)
-}
-
-// isVisible reports whether a text may appear in the head of an HTTP request.
-func isVisible(text string) bool {
-	return !slices.ContainsFunc([]byte(text), func(b byte) bool { return b <= ' ' || b >= 0x7f })
-}
-
-// oneOf reports a value that is not one of those known; an empty one means the first.
-func (p part) oneOf(key string, value *string, what string, known []string) {
-	switch {
-	case *value == "" && !written[string](p, key):
-		*value = known[0]
-	case !slices.Contains(known, *value):
-		p.errorf(key, "%v", &UnknownNameError{What: what, Name: *value, Known: known})
-	}
-}
-
-// number reports a number that is not from 1 to the most; 0 means the fallback.
-func (p part) number(key string, n *int, most, fallback int) {
-	if *n < 0 || *n > most || *n == 0 && p.table.Has(key) {
-		p.errorf(key, "wants a number from 1 to %d, not %d", most, *n)
-	}
-	if *n <= 0 {
-		*n = fallback
-	}
 }
 
 // ErrUnknownUpstream is returned for a name that no upstream has.

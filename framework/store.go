@@ -1,8 +1,6 @@
 package framework
 
 import (
-	"errors"
-	"reflect"
 	"slices"
 
 	"fwx/framework/store"
@@ -26,15 +24,16 @@ func (c *StoreConfig) read(table strict.Table, mistakes *strict.Errors) {
 
 // same reports whether two stores have the same settings.
 func (c StoreConfig) same(other StoreConfig) bool {
-	return c.Store == other.Store && c.Kind == other.Kind && reflect.DeepEqual(c.Table.Map(), other.Table.Map())
+	return c.Store == other.Store && c.Kind == other.Kind && strict.Equal(c.Table, other.Table)
 }
 
-// makeStore makes the store of the configuration; nil if the configuration has mistakes.
-func (c *Config) makeStore(mistakes *strict.Errors) store.Store {
+// makeStore makes the store of the configuration. It reports mistakes in the settings; the
+// result is not used then.
+func (c *Config) makeStore(check strict.Checker) store.Store {
 	if c.Store.Store != nil {
 		return c.Store.Store
 	}
-	p := part{mistakes, c.Store.Table, "store"}
+	part := check.Sub("store", c.Store.Table)
 	kinds := append([]store.Kind{store.MemoryKind()}, c.StoreKinds...)
 	name := c.Store.Kind
 	if name == "" {
@@ -46,21 +45,12 @@ func (c *Config) makeStore(mistakes *strict.Errors) store.Store {
 		for i, k := range kinds {
 			known[i] = k.Name
 		}
-		p.errorf(storeKindKey, "%v", &UnknownNameError{What: "kind of store", Name: name, Known: known})
+		part.Known(storeKindKey, "kind of store", name, known)
 		return nil
 	}
 	settings := kinds[i].Settings()
 	if !c.Store.Table.IsZero() {
-		if err := c.Store.Table.Without(storeKindKey).Decode(settings); err != nil {
-			mistakes.Add(err)
-			return nil
-		}
+		part.Add(c.Store.Table.Without(storeKindKey).Decode(settings))
 	}
-	s, err := kinds[i].New(settings, c.Dir, c.Logger)
-	if wrong, ok := errors.AsType[*store.KeyError](err); ok {
-		p.errorf(wrong.Key, "%v", wrong.Err)
-	} else {
-		mistakes.Add(err)
-	}
-	return s
+	return kinds[i].New(settings, c.Dir, c.Logger, part)
 }

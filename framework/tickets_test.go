@@ -66,11 +66,11 @@ func TestKeyOthersCanRead(t *testing.T) {
 		change     func(c *Config)
 		key        string // of the mistake
 	}{
-		{"a key", issued.KeyFile, of(issued.CertFile, issued.KeyFile), "certificates[0].key"},
-		{"a key with its certificate", both, of(both, ""), "certificates[0].cert"},
+		{"a key", issued.KeyFile, of(issued.CertFile, issued.KeyFile), "tls.certificates[0].key"},
+		{"a key with its certificate", both, of(both, ""), "tls.certificates[0].cert"},
 		{"a key for servers", issued.KeyFile, func(c *Config) {
 			c.Upstreams[0].TLS = &UpstreamTLS{ServerName: "a", Cert: issued.CertFile, Key: issued.KeyFile}
-		}, "key"},
+		}, "tls.key"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for mode, good := range map[os.FileMode]bool{0o600: true, 0o400: true, 0o666: false, 0o644: false, 0o604: false} {

@@ -94,38 +94,38 @@ var tlsVersions = map[string]uint16{
 }
 
 // check looks at the settings; files are read when the listener is made.
-func (t *ListenerTLS) check(p part) {
-	p.oneOf("mode", &t.Mode, "mode", []string{TLSTerminate, TLSPassThrough})
+func (t *ListenerTLS) check(check strict.Checker) {
+	check.OneOf("mode", &t.Mode, "mode", []string{TLSTerminate, TLSPassThrough})
 	if t.ClientCertificate == "" && t.ClientCA != "" {
 		t.ClientCertificate = clientCertificateRequired
 	}
-	p.oneOf("client_certificate", &t.ClientCertificate, "value",
+	check.OneOf("client_certificate", &t.ClientCertificate, "value",
 		[]string{clientCertificateNone, clientCertificateOptional, clientCertificateRequired})
 	if t.ClientCertificate != clientCertificateNone && t.ClientCA == "" {
-		p.errorf("client_certificate", "%q wants a client_ca, with the certificates of those who may have issued the clients'", t.ClientCertificate)
+		check.Errorf("client_certificate", "%q wants a client_ca, with the certificates of those who may have issued the clients'", t.ClientCertificate)
 	}
-	p.oneOf("min_version", &t.MinVersion, "version of TLS", minVersions)
-	p.protocols(t.ALPN)
-	p.duration("handshake_timeout", &t.HandshakeTimeout, defaultHandshakeTimeout)
+	check.OneOf("min_version", &t.MinVersion, "version of TLS", minVersions)
+	checkProtocols(check, t.ALPN)
+	check.Duration("handshake_timeout", &t.HandshakeTimeout, defaultHandshakeTimeout)
 	if t.Mode == TLSTerminate && len(t.Certificates) == 0 {
-		p.errorf("certificates", `wants at least one, { cert = "FILE", key = "FILE" }, to terminate TLS; "fwx cert self-signed" makes one to try it with`)
+		check.Errorf("certificates", `wants at least one, { cert = "FILE", key = "FILE" }, to terminate TLS; "fwx cert self-signed" makes one to try it with`)
 	}
 }
 
 // checkHTTP looks at what does not go with protocol "http".
-func (t *ListenerTLS) checkHTTP(p part) {
+func (t *ListenerTLS) checkHTTP(check strict.Checker) {
 	if t.Mode == TLSPassThrough {
-		p.errorf("mode", `%q leaves nothing to read for protocol = %q: terminate TLS, or have protocol = %q`, TLSPassThrough, protocolHTTP, protocolTCP)
+		check.Errorf("mode", `%q leaves nothing to read for protocol = %q: terminate TLS, or have protocol = %q`, TLSPassThrough, protocolHTTP, protocolTCP)
 	}
-	p.spokenByHTTP(t.ALPN, fmt.Sprintf("protocol = %q is %q", protocolHTTP, alpnHTTP))
+	checkSpokenByHTTP(check, t.ALPN, fmt.Sprintf("protocol = %q is %q", protocolHTTP, alpnHTTP))
 	t.ALPN = []string{alpnHTTP}
 }
 
-// spokenByHTTP reports application protocols that protocol "http" does not speak.
-func (p part) spokenByHTTP(list []string, why string) {
+// checkSpokenByHTTP reports application protocols that protocol "http" does not speak.
+func checkSpokenByHTTP(check strict.Checker, list []string, why string) {
 	for i, name := range list {
 		if name != alpnHTTP {
-			p.errorf(fmt.Sprintf("alpn[%d]", i), "%q is not spoken: %s", name, why)
+			check.Errorf(fmt.Sprintf("alpn[%d]", i), "%q is not spoken: %s", name, why)
 		}
 	}
 }
@@ -133,21 +133,21 @@ func (p part) spokenByHTTP(list []string, why string) {
 // alpnHTTP is the name of HTTP/1.1 in ALPN.
 const alpnHTTP = "http/1.1"
 
-func (t *UpstreamTLS) check(p part) {
-	p.oneOf("min_version", &t.MinVersion, "version of TLS", minVersions)
-	p.protocols(t.ALPN)
+func (t *UpstreamTLS) check(check strict.Checker) {
+	check.OneOf("min_version", &t.MinVersion, "version of TLS", minVersions)
+	checkProtocols(check, t.ALPN)
 	if t.InsecureSkipVerify && t.CA != "" {
-		p.errorf("insecure_skip_verify", "nothing is verified then, and ca is of no use: leave one of them out")
+		check.Errorf("insecure_skip_verify", "nothing is verified then, and ca is of no use: leave one of them out")
 	}
 	if t.Cert == "" && t.Key != "" {
-		p.errorf("key", "wants a cert that it belongs to")
+		check.Errorf("key", "wants a cert that it belongs to")
 	}
 }
 
-func (p part) protocols(list []string) {
+func checkProtocols(check strict.Checker, list []string) {
 	for i, name := range list {
 		if len(name) == 0 || len(name) > 255 {
-			p.errorf(fmt.Sprintf("alpn[%d]", i), "wants a name of 1 to 255 bytes, as h2 or http/1.1")
+			check.Errorf(fmt.Sprintf("alpn[%d]", i), "wants a name of 1 to 255 bytes, as h2 or http/1.1")
 		}
 	}
 }

@@ -3,7 +3,6 @@ package framework
 import (
 	"crypto/tls"
 	"fmt"
-	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -39,19 +38,19 @@ func (r handshakeResult) String() string {
 
 // makeTLS reads what the listeners with TLS need. What cannot be read is a mistake,
 // unless the current generation has it: then that goes on.
-func (g *generation) makeTLS(current *generation, mistakes *strict.Errors) {
+func (g *generation) makeTLS(current *generation, check strict.Checker) {
 	g.listenerTLS = make([]*listenerTLS, len(g.config.Listeners))
 	for i := range g.config.Listeners {
 		if lc := &g.config.Listeners[i]; lc.TLS != nil {
-			p := part{mistakes, lc.TLS.Table, fmt.Sprintf("listener %q: tls", lc.Name)}
-			g.listenerTLS[i] = g.readListenerTLS(p, lc, current.listenerTLSOf(lc.Name))
+			part := check.Sub(lc.part(), lc.Table).Sub("tls", lc.TLS.Table)
+			g.listenerTLS[i] = g.readListenerTLS(part, lc, current.listenerTLSOf(lc.Name))
 		}
 	}
 	g.upstreamTLS = make([]*upstreamTLS, len(g.config.Upstreams))
 	for i := range g.config.Upstreams {
 		if uc := &g.config.Upstreams[i]; uc.TLS != nil {
-			p := part{mistakes, uc.TLS.Table, fmt.Sprintf("upstream %q: tls", uc.Name)}
-			g.upstreamTLS[i] = g.readUpstreamTLS(p, uc, current.upstreamTLSOf(uc.Name))
+			part := check.Sub(uc.part(), uc.Table).Sub("tls", uc.TLS.Table)
+			g.upstreamTLS[i] = g.readUpstreamTLS(part, uc, current.upstreamTLSOf(uc.Name))
 		}
 	}
 }
@@ -68,7 +67,7 @@ func (g *generation) listenerTLSOf(name string) *listenerTLS {
 	return nil
 }
 
-func (g *generation) readListenerTLS(p part, lc *ListenerConfig, before *listenerTLS) *listenerTLS {
+func (g *generation) readListenerTLS(check strict.Checker, lc *ListenerConfig, before *listenerTLS) *listenerTLS {
 	settings := lc.TLS
 	minVersion, ok := tlsVersions[settings.MinVersion]
 	if !ok {
@@ -77,14 +76,14 @@ func (g *generation) readListenerTLS(p part, lc *ListenerConfig, before *listene
 	l := &listenerTLS{settings: settings, tickets: &tickets{}}
 	l.server = &tls.Config{MinVersion: minVersion, NextProtos: settings.ALPN, DynamicRecordSizingDisabled: true}
 	for i, cc := range settings.Certificates {
-		if c, ok := g.readListed(p, i, cc, before); ok {
+		if c, ok := g.readListed(check.Sub(fmt.Sprintf("certificates[%d]", i), cc.Table), cc, before); ok {
 			l.certificates = append(l.certificates, c)
 			l.server.Certificates = append(l.server.Certificates, c.Certificate)
 		}
 	}
-	g.readClientCA(p, l, before)
+	g.readClientCA(check, l, before)
 	bindTickets(l.server)
-	if before != nil && sameTLS(before.settings, settings) && slices.Equal(before.files, l.files) {
+	if before != nil && strict.Equal(before.settings, settings) && slices.Equal(before.files, l.files) {
 		l.tickets = before.tickets
 	}
 	l.config()
@@ -93,18 +92,16 @@ func (g *generation) readListenerTLS(p part, lc *ListenerConfig, before *listene
 
 // readListed reads one of a listener's certificates. One that is there already goes on
 // if its files cannot be used.
-func (g *generation) readListed(p part, i int, cc CertificateConfig, before *listenerTLS) (certificate, bool) {
+func (g *generation) readListed(check strict.Checker, cc CertificateConfig, before *listenerTLS) (certificate, bool) {
 	if cc.Certificate != nil {
 		c, err := readyCertificate(*cc.Certificate)
 		if err != nil {
-			p.errorf(fmt.Sprintf("certificates[%d]", i), "%v", err)
+			check.Errorf("", "%v", err)
 		}
 		return c, err == nil
 	}
 	if cc.Cert == "" {
-		if given[string](part{table: cc.Table}, "cert") {
-			p.errorf(fmt.Sprintf("certificates[%d].cert", i), "must not be empty")
-		}
+		check.Text("cert", cc.Cert)
 		return certificate{}, false
 	}
 	certPath, keyPath := g.config.path(cc.Cert), ""
@@ -118,32 +115,32 @@ func (g *generation) readListed(p part, i int, cc CertificateConfig, before *lis
 	if before != nil {
 		for _, old := range before.certificates {
 			if old.path() == certPath {
-				g.keep(p.title, err)
+				g.keep(check, err)
 				old.files = c.files // lest the same is tried again and again
 				return old, true
 			}
 		}
 	}
-	p.errorf(fmt.Sprintf("certificates[%d].%s", i, fault), "%v", err)
+	check.Errorf(fault, "%v", err)
 	return certificate{}, false
 }
 
 // keep logs that what was read before goes on.
-func (g *generation) keep(what string, err error) {
-	g.fw.logger.Error("a certificate could not be loaded again; the one before stays", "of", what, "error", err)
+func (g *generation) keep(what fmt.Stringer, err error) {
+	g.fw.logger.Error("a certificate could not be loaded again; the one before stays", "of", what.String(), "error", err)
 }
 
-func (g *generation) readClientCA(p part, l *listenerTLS, before *listenerTLS) {
+func (g *generation) readClientCA(check strict.Checker, l *listenerTLS, before *listenerTLS) {
 	if l.settings.ClientCA == "" {
 		return
 	}
 	pool, err := readCA(g.config.path(l.settings.ClientCA), &l.files)
 	if err != nil && before != nil && before.settings.ClientCA == l.settings.ClientCA {
-		g.keep(p.title, err)
+		g.keep(check, err)
 		pool, err = before.server.ClientCAs, nil
 	}
 	if err != nil {
-		p.errorf("client_ca", "%v", err)
+		check.Errorf("client_ca", "%v", err)
 		return
 	}
 	l.server.ClientCAs = pool
@@ -153,25 +150,6 @@ func (g *generation) readClientCA(p part, l *listenerTLS, before *listenerTLS) {
 	case clientCertificateRequired:
 		l.server.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-}
-
-// sameTLS reports whether two listeners have the same settings of TLS.
-func sameTLS(a, b *ListenerTLS) bool {
-	return reflect.DeepEqual(a.withoutTables(), b.withoutTables())
-}
-
-// withoutTables returns the settings without where they stand in a file.
-func (t *ListenerTLS) withoutTables() *ListenerTLS {
-	if t == nil {
-		return nil
-	}
-	c := *t
-	c.Table = strict.Table{}
-	c.Certificates = slices.Clone(t.Certificates)
-	for i := range c.Certificates {
-		c.Certificates[i].Table = strict.Table{}
-	}
-	return &c
 }
 
 // config returns the configuration of the next handshake.

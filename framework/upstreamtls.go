@@ -3,8 +3,6 @@ package framework
 import (
 	"crypto/tls"
 	"fmt"
-	"reflect"
-	"slices"
 
 	"fwx/framework/completion"
 	"fwx/framework/metrics"
@@ -31,7 +29,7 @@ func (g *generation) upstreamTLSOf(name string) *upstreamTLS {
 	return nil
 }
 
-func (g *generation) readUpstreamTLS(p part, uc *UpstreamConfig, before *upstreamTLS) *upstreamTLS {
+func (g *generation) readUpstreamTLS(check strict.Checker, uc *UpstreamConfig, before *upstreamTLS) *upstreamTLS {
 	settings := uc.TLS
 	minVersion, ok := tlsVersions[settings.MinVersion]
 	if !ok {
@@ -47,11 +45,11 @@ func (g *generation) readUpstreamTLS(p part, uc *UpstreamConfig, before *upstrea
 	if err == nil {
 		return u
 	}
-	if before != nil && sameUpstreamTLS(before.settings, settings) {
-		g.keep(p.title, err)
+	if before != nil && strict.Equal(before.settings, settings) {
+		g.keep(check, err)
 		return &upstreamTLS{settings: settings, client: before.client, files: u.files}
 	}
-	p.errorf(fault, "%v", err)
+	check.Errorf(fault, "%v", err)
 	return nil
 }
 
@@ -73,19 +71,6 @@ func (u *upstreamTLS) read(config *Config) (fault string, err error) {
 	u.files = append(u.files, c.files...)
 	u.client.Certificates = []tls.Certificate{c.Certificate}
 	return fault, err
-}
-
-func sameUpstreamTLS(a, b *UpstreamTLS) bool {
-	return reflect.DeepEqual(a.withoutTable(), b.withoutTable())
-}
-
-func (t *UpstreamTLS) withoutTable() *UpstreamTLS {
-	if t == nil {
-		return nil
-	}
-	c := *t
-	c.Table = strict.Table{}
-	return &c
 }
 
 // filesRead returns the files that were read.
@@ -145,20 +130,6 @@ func resultOf(state tls.ConnectionState) handshakeResult {
 		return handshakeResumed
 	}
 	return handshakeFull
-}
-
-// checkServerNames reports a server without a name that its certificate could be for.
-func (c *Config) checkServerNames(p part, u *UpstreamConfig) {
-	if u.TLS == nil || u.TLS.ServerName != "" || u.TLS.InsecureSkipVerify {
-		return
-	}
-	servers := slices.Clone(u.Servers)
-	for _, s := range u.Server {
-		servers = append(servers, s.Address)
-	}
-	if i := slices.IndexFunc(servers, func(server string) bool { return hostOf(server) == "" }); i >= 0 {
-		p.errorf("tls", "wants a server_name, the one that the certificate of %q is for", servers[i])
-	}
 }
 
 // hostOf returns the host of a server, as its certificate has it; empty if it has none.

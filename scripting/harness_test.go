@@ -19,6 +19,7 @@ import (
 	"fwx/framework/fwxtest"
 	"fwx/framework/metrics"
 	"fwx/framework/store"
+	"fwx/framework/strict"
 )
 
 func needsUnixSockets(tb testing.TB) {
@@ -95,9 +96,10 @@ func newBench(tb testing.TB, backend string, change ...func(*Settings)) *bench {
 	for _, c := range change {
 		c(&settings)
 	}
-	f, errs := newFilter(settings)
-	if len(errs) > 0 {
-		tb.Fatal(errs[0])
+	var mistakes strict.Errors
+	f := newFilter(settings, strict.NewChecker(&mistakes))
+	if err := mistakes.Err(); err != nil {
+		tb.Fatal(err)
 	}
 	f.logger, f.timeLimit = b.log.logger(), holdLimit
 	var err error

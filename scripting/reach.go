@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"fwx/framework/completion"
+	"fwx/framework/strict"
 )
 
 // reach is which servers a script may connect to, and which names it may look up.
@@ -35,12 +36,11 @@ type hostGrant struct {
 	port   uint16       // 0: any
 }
 
-func newReach(s Settings) (*reach, []*settingError) {
+func newReach(s Settings, check strict.Checker) *reach {
 	r := &reach{filter: s.Name, dir: s.Dir, insecure: s.Allow.InsecureTLS, expect: s.Allow.Expect}
-	var errs []*settingError
 	note := func(key string, i int, err error) {
 		if err != nil {
-			errs = append(errs, &settingError{fmt.Sprintf("allow.%s[%d]", key, i), err})
+			check.Errorf(fmt.Sprintf("allow.%s[%d]", key, i), "%v", err)
 		}
 	}
 	for i, entry := range s.Allow.Connect {
@@ -54,7 +54,7 @@ func newReach(s Settings) (*reach, []*settingError) {
 		r.names = append(r.names, g)
 		note("dns", i, err)
 	}
-	return r, errs
+	return r
 }
 
 const (

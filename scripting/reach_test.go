@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"fwx/framework/strict"
 )
 
 // fakeDirectory answers lookups for tests, and counts them.
@@ -91,15 +93,18 @@ func TestReachEntries(t *testing.T) {
 		{"0x7f000001:80", "neither a host name nor an IP address"},
 		{":80", "is no host name"},
 	} {
-		_, errs := newReach(Settings{Allow: Allow{Connect: []string{"10.0.0.1:1", row.entry}}})
+		var errs strict.Errors
+		newReach(Settings{Allow: Allow{Connect: []string{"10.0.0.1:1", row.entry}}}, strict.NewChecker(&errs))
 		switch {
 		case row.want == "" && len(errs) > 0:
 			t.Errorf("%s: %v", row.entry, errs[0])
-		case row.want != "" && (len(errs) == 0 || errs[0].key != "allow.connect[1]" || !strings.Contains(errs[0].Error(), row.want)):
+		case row.want != "" && (len(errs) == 0 || errs[0].Key != "allow.connect[1]" || !strings.Contains(errs[0].Error(), row.want)):
 			t.Errorf("%s: got %v; want %q", row.entry, errs, row.want)
 		}
 	}
-	if _, errs := newReach(Settings{Allow: Allow{DNS: []string{"*", "10.0.0.0/8", "*.org", "a:80"}}}); len(errs) != 1 || errs[0].key != "allow.dns[3]" {
+	var errs strict.Errors
+	newReach(Settings{Allow: Allow{DNS: []string{"*", "10.0.0.0/8", "*.org", "a:80"}}}, strict.NewChecker(&errs))
+	if len(errs) != 1 || errs[0].Key != "allow.dns[3]" {
 		t.Errorf("dns: %v", errs)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -141,16 +142,6 @@ type tableSettings struct {
 	Config       strict.Table  `toml:"config"`
 }
 
-// settingError is a mistake at one of the settings.
-type settingError struct {
-	key string
-	err error
-}
-
-func (e *settingError) Error() string { return e.key + ": " + e.err.Error() }
-
-func (e *settingError) Unwrap() error { return e.err }
-
 // Factory returns the filter kind "lua".
 func Factory() framework.Factory {
 	return framework.Factory{
@@ -174,134 +165,85 @@ func newFromTable(config framework.FilterConfig, settings any) (framework.Filter
 	if t.Breaker == 0 {
 		t.Breaker = -1 // never; in Settings it means the default
 	}
-	if errs := t.zeros(config); len(errs) > 0 {
-		return nil, placed(config, errs)
-	}
-	f, errs := newFilter(Settings{
+	var mistakes strict.Errors
+	f := newFilter(Settings{
 		Name: config.Name, Script: t.Script, OnError: t.OnError, Allow: t.Allow,
 		Budget: t.Budget, EventBudget: t.EventBudget, Memory: int64(t.Memory),
 		Breaker: max(t.Breaker, -1), BreakerPause: t.BreakerPause,
 		Config: t.Config.Map(), Dir: config.Dir,
-	})
-	if len(errs) == 0 {
-		return f, nil
+	}, config.Checker(&mistakes))
+	if err := mistakes.Err(); err != nil {
+		return nil, err
 	}
-	return nil, placed(config, errs)
-}
-
-// zeros reports what is written as zero and would mean the default.
-func (t *tableSettings) zeros(config framework.FilterConfig) (errs []*settingError) {
-	for _, s := range []struct {
-		key      string
-		zero     bool
-		fallback any
-	}{
-		{"budget", t.Budget == 0, DefaultBudget},
-		{"event_budget", t.EventBudget == 0, DefaultEventBudget},
-		{"memory", t.Memory == 0, strict.Size(DefaultMemory)},
-		{"breaker_pause", t.BreakerPause == 0, DefaultBreakerPause},
-	} {
-		if s.zero && config.Table.Has(s.key) {
-			errs = append(errs, &settingError{s.key, fmt.Errorf("wants more than 0; leave the key out for %v", s.fallback)})
-		}
-	}
-	return errs
-}
-
-// placed returns mistakes with where they stand in the file.
-func placed(config framework.FilterConfig, errs []*settingError) error {
-	var mistakes strict.Errors
-	for _, e := range errs {
-		mistakes.Add(config.Errorf(e.key, "%v", e.err))
-	}
-	return mistakes.Err()
+	return f, nil
 }
 
 // New makes a filter from a script. It compiles the script and checks the
 // settings, and opens and starts nothing.
 func New(settings Settings) (framework.Filter, error) {
-	f, errs := newFilter(settings)
-	if len(errs) == 0 {
-		return f, nil
+	var mistakes strict.Errors
+	f := newFilter(settings, framework.FilterConfig{Name: settings.Name}.Checker(&mistakes))
+	if err := mistakes.Err(); err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("filter %q: %w", settings.Name, errs[0])
+	return f, nil
 }
 
-// newFilter returns all that is wrong with the settings.
-func newFilter(s Settings) (*filter, []*settingError) {
-	if s.Budget == 0 {
-		s.Budget = DefaultBudget
-	}
-	if s.EventBudget == 0 {
-		s.EventBudget = DefaultEventBudget
-	}
-	if s.Memory == 0 {
-		s.Memory = DefaultMemory
-	}
+// newFilter makes a filter. What is wrong with the settings it reports, and then the result
+// is not used.
+func newFilter(s Settings, check strict.Checker) *filter {
 	if s.Breaker == 0 {
 		s.Breaker = DefaultBreaker
-	}
-	if s.BreakerPause == 0 {
-		s.BreakerPause = DefaultBreakerPause
-	}
-	if s.OnError == "" {
-		s.OnError = OnErrorClose
 	}
 	if s.Name == "" {
 		s.Name = s.Script
 	}
 	s.System = s.System.withDefaults()
-	errs := s.check()
-	reach, mistakes := newReach(s)
-	errs = append(errs, mistakes...)
-	program, err := newProgram(s)
-	if err != nil {
-		errs = append(errs, &settingError{"script", err})
+	s.check(check)
+	f := &filter{settings: s, access: newAccess(s), reach: newReach(s, check), timeLimit: timeLimit, closeLimit: closeLimit, killLimit: killLimit}
+	var err error
+	if f.program, err = newProgram(s); err != nil {
+		check.Errorf("script", "%v", err)
 	}
-	if len(errs) > 0 {
-		return nil, errs
-	}
-	return &filter{
-		settings: s, program: program, access: newAccess(s), reach: reach,
-		timeLimit: timeLimit, closeLimit: closeLimit, killLimit: killLimit,
-	}, nil
+	return f
 }
 
-func (s *Settings) check() (errs []*settingError) {
-	if s.OnError != OnErrorClose && s.OnError != OnErrorPass {
-		err := &framework.UnknownNameError{What: "value", Name: s.OnError, Known: []string{OnErrorClose, OnErrorPass}}
-		errs = append(errs, &settingError{"on_error", err})
-	}
-	if s.Budget < 0 {
-		errs = append(errs, &settingError{"budget", fmt.Errorf("wants a positive number of instructions, not %d", s.Budget)})
-	}
-	if s.EventBudget < 0 {
-		errs = append(errs, &settingError{"event_budget", fmt.Errorf("wants a positive number of instructions, not %d", s.EventBudget)})
-	}
-	if s.Memory < minMemory {
-		errs = append(errs, &settingError{"memory", fmt.Errorf("wants at least %d KiB, which is what a script needs to begin with", minMemory>>10)})
-	}
-	if s.BreakerPause < 0 {
-		errs = append(errs, &settingError{"breaker_pause", fmt.Errorf("wants a positive time, not %v", s.BreakerPause)})
-	}
-	errs = append(errs, checkEntries("allow.read", s.Allow.Read)...)
-	errs = append(errs, checkEntries("allow.write", s.Allow.Write)...)
+// check reports what is wrong with the settings, and fills in the defaults.
+func (s *Settings) check(check strict.Checker) {
+	check.OneOf("on_error", &s.OnError, "value", []string{OnErrorClose, OnErrorPass})
+	instructions(check, "budget", &s.Budget, DefaultBudget)
+	instructions(check, "event_budget", &s.EventBudget, DefaultEventBudget)
+	memory := strict.Size(s.Memory)
+	check.Size("memory", &memory, minMemory, math.MaxInt64, DefaultMemory)
+	s.Memory = int64(memory)
+	check.Duration("breaker_pause", &s.BreakerPause, DefaultBreakerPause)
+	checkEntries(check, "allow.read", s.Allow.Read)
+	checkEntries(check, "allow.write", s.Allow.Write)
 	for i, name := range s.Allow.Env {
 		if name == "" || strings.ContainsAny(name, "=\x00") {
-			at := fmt.Sprintf("allow.env[%d]", i)
-			errs = append(errs, &settingError{at, fmt.Errorf("%q is not the name of a variable", name)})
+			check.Errorf(fmt.Sprintf("allow.env[%d]", i), "%q is not the name of a variable", name)
 		}
 	}
-	return errs
 }
 
-func checkEntries(key string, entries []string) (errs []*settingError) {
-	for i, entry := range entries {
-		if filepath.IsLocal(entry) {
-			continue
-		}
-		at := fmt.Sprintf("%s[%d]", key, i)
-		errs = append(errs, &settingError{at, fmt.Errorf("%q must be a relative path that does not lead out of the configuration's directory", entry)})
+// instructions reports a number of instructions that is not positive; 0 means the fallback,
+// and cannot be written in a file.
+func instructions(check strict.Checker, key string, n *int64, fallback int64) {
+	switch {
+	case *n < 0:
+		check.Errorf(key, "wants a positive number of instructions, not %d", *n)
+	case *n == 0 && check.Has(key):
+		check.Errorf(key, "wants more than 0; leave the key out for %d", fallback)
 	}
-	return errs
+	if *n <= 0 {
+		*n = fallback
+	}
+}
+
+func checkEntries(check strict.Checker, key string, entries []string) {
+	for i, entry := range entries {
+		if !filepath.IsLocal(entry) {
+			check.Errorf(fmt.Sprintf("%s[%d]", key, i), "%q must be a relative path that does not lead out of the configuration's directory", entry)
+		}
+	}
 }

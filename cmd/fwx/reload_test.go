@@ -85,7 +85,7 @@ func TestSaveConfiguration(t *testing.T) {
 	text := readFile(t, r.path("config.toml"))
 	edit := func(from, to string) { r.write("config.toml", strings.ReplaceAll(text, from, to)) }
 	edit(`filters = ["word"]`, `filters = ["wrod"]`)
-	r.prints(`config.toml:15:12: listener.filters[0]: there is no filter \"wrod\"`)
+	r.prints(`config.toml:15:12: listener.filters[0]: unknown filter \"wrod\"`)
 	r.dial().says("one")
 	edit(`workers = 2`, `workers = 3`)
 	r.prints(`config.toml:3:1: service.workers: cannot be changed from 2 while the service runs: restart it`)

@@ -1,7 +1,8 @@
 package balance
 
 import (
-	"reflect"
+	"fmt"
+	"slices"
 	"time"
 
 	"fwx/framework/completion"
@@ -71,6 +72,36 @@ type CheckConfig struct {
 	Table strict.Table `toml:"."`
 }
 
+// Check reports what is wrong with the settings, and fills in the defaults.
+func (c *CheckConfig) Check(check strict.Checker) {
+	check.OneOf("kind", &c.Kind, "kind of check", CheckKinds())
+	if c.Kind == CheckTCP {
+		for key, set := range map[string]bool{"path": c.Path != "", "host": c.Host != "", "status": len(c.Status) > 0} {
+			if set {
+				check.Errorf(key, "is for kind = %q", CheckHTTP)
+			}
+		}
+	}
+	if c.Path == "" {
+		c.Path = "/"
+	}
+	if c.Path[0] != '/' || !isVisible(c.Path) {
+		check.Errorf("path", "%q: wants a path that begins with / and has neither spaces nor control characters", c.Path)
+	}
+	if !isVisible(c.Host) {
+		check.Errorf("host", "%q: wants a host without spaces and control characters", c.Host)
+	}
+	for i, status := range c.Status {
+		if status < 100 || status > 599 {
+			check.Errorf(fmt.Sprintf("status[%d]", i), "wants a number from 100 to 599, not %d", status)
+		}
+	}
+	check.Duration("interval", &c.Interval, DefaultInterval)
+	check.Duration("timeout", &c.Timeout, DefaultCheckTimeout)
+	check.Number("rise", &c.Rise, maxRow, DefaultRise)
+	check.Number("fall", &c.Fall, maxRow, DefaultFall)
+}
+
 // EjectConfig is when servers are left out because of what their connections met.
 type EjectConfig struct {
 	// Failures is how many in a row it takes; 0 means 5.
@@ -84,6 +115,22 @@ type EjectConfig struct {
 	MaxShare int `toml:"max_share"`
 
 	Table strict.Table `toml:"."`
+}
+
+// Check reports what is wrong with the settings, and fills in the defaults.
+func (e *EjectConfig) Check(check strict.Checker) {
+	check.Number("failures", &e.Failures, maxRow, DefaultFailures)
+	check.Duration("time", &e.Time, DefaultEjectTime)
+	check.Duration("max_time", &e.MaxTime, max(DefaultMaxEjectTime, e.Time))
+	if e.MaxTime < e.Time {
+		check.Errorf("max_time", "wants at least the %v of time, not %v", e.Time, e.MaxTime)
+	}
+	check.Number("max_share", &e.MaxShare, 100, DefaultMaxShare)
+}
+
+// isVisible reports whether a text can stand in the head of an HTTP request.
+func isVisible(text string) bool {
+	return !slices.ContainsFunc([]byte(text), func(b byte) bool { return b <= ' ' || b >= 0x7f })
 }
 
 // The defaults.
@@ -102,25 +149,12 @@ const (
 const (
 	MaxServers = 1000 // of an upstream, the addresses of names included
 	MaxWeight  = 256
+
+	maxRow = 1000 // how many of something in a row can be waited for
 )
 
 // same reports whether two configurations say the same, wherever they stand in a file.
-func (c Config) same(other Config) bool { return reflect.DeepEqual(c.bare(), other.bare()) }
-
-// bare returns the configuration without its places in a file.
-func (c Config) bare() Config {
-	if c.Check != nil {
-		check := *c.Check
-		check.Table = strict.Table{}
-		c.Check = &check
-	}
-	if c.Eject != nil {
-		eject := *c.Eject
-		eject.Table = strict.Table{}
-		c.Eject = &eject
-	}
-	return c
-}
+func (c Config) same(other Config) bool { return strict.Equal(c, other) }
 
 // Target is a server of a configuration: an address, or a name that has some.
 type Target struct {

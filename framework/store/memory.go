@@ -3,7 +3,6 @@ package store
 import (
 	"container/heap"
 	"container/list"
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"log/slog"
@@ -24,6 +23,11 @@ type MemorySettings struct {
 	MaxEntries int `toml:"max_entries"`
 }
 
+func (s *MemorySettings) check(check strict.Checker) {
+	check.Size("max_size", &s.MaxSize, minMaxSize, math.MaxInt64, defaultMaxSize)
+	check.Count("max_entries", s.MaxEntries, math.MaxInt)
+}
+
 // KindMemory is the name of the kind that is in memory.
 const KindMemory = "memory"
 
@@ -42,16 +46,11 @@ const (
 func MemoryKind() Kind {
 	return Kind{
 		Name:     KindMemory,
-		Settings: func() any { return &MemorySettings{MaxSize: defaultMaxSize} },
-		New: func(settings any, _ string, _ *slog.Logger) (Store, error) {
-			s, ok := settings.(*MemorySettings)
-			if !ok {
-				return nil, fmt.Errorf("settings of type %T", settings)
-			}
-			if s.MaxSize == 0 { // it was written so
-				return nil, &KeyError{"max_size", fmt.Errorf("wants at least %v, not 0; leave the key out for %v", strict.Size(minMaxSize), strict.Size(defaultMaxSize))}
-			}
-			return NewMemory(*s)
+		Settings: func() any { return &MemorySettings{} },
+		New: func(settings any, _ string, _ *slog.Logger, check strict.Checker) Store {
+			s := settings.(*MemorySettings)
+			s.check(check)
+			return makeMemory(*s)
 		},
 	}
 }
@@ -65,17 +64,18 @@ type Memory struct {
 	clock  func() time.Duration
 }
 
-// NewMemory makes a store in memory.
+// NewMemory makes a store in memory. The error is about the settings.
 func NewMemory(s MemorySettings) (*Memory, error) {
-	if s.MaxSize == 0 {
-		s.MaxSize = defaultMaxSize
+	var mistakes strict.Errors
+	s.check(strict.NewChecker(&mistakes))
+	if err := mistakes.Err(); err != nil {
+		return nil, err
 	}
-	if s.MaxSize < minMaxSize {
-		return nil, &KeyError{"max_size", fmt.Errorf("wants at least %v, not %v", strict.Size(minMaxSize), s.MaxSize)}
-	}
-	if s.MaxEntries < 0 {
-		return nil, &KeyError{"max_entries", errors.New("wants a positive number")}
-	}
+	return makeMemory(s), nil
+}
+
+// makeMemory makes a store from settings that have been checked.
+func makeMemory(s MemorySettings) *Memory {
 	n := 1
 	for n < maxShards && int64(s.MaxSize)/int64(2*n) >= shardSize && (s.MaxEntries == 0 || s.MaxEntries/(2*n) >= minShardEntries) {
 		n *= 2
@@ -86,7 +86,7 @@ func NewMemory(s MemorySettings) (*Memory, error) {
 	for i := range m.shards {
 		m.shards[i] = shard{maxBytes: int64(s.MaxSize) / int64(n), maxEntries: s.MaxEntries / n, entries: make(map[string]*entry)}
 	}
-	return m, nil
+	return m
 }
 
 // SetClock has values expire by another clock, which never goes backwards, than the

@@ -11,6 +11,7 @@ import (
 	"fwx/framework/fwxtest"
 	"fwx/framework/store"
 	"fwx/framework/store/storetest"
+	"fwx/framework/strict"
 )
 
 func TestMain(m *testing.M) { fwxtest.VerifyMain(m) }
@@ -44,7 +45,7 @@ func TestMemorySettings(t *testing.T) {
 	}
 	for _, test := range tests {
 		_, err := store.NewMemory(test.settings)
-		var wrong *store.KeyError
+		var wrong *strict.Error
 		if errors.As(err, &wrong) != (test.key != "") || wrong != nil && wrong.Key != test.key {
 			t.Errorf("%+v: %v", test.settings, err)
 		}

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"math"
 	"time"
+
+	"fwx/framework/strict"
 )
 
 // Store holds values under keys. It is safe for use by any goroutine.
@@ -167,17 +169,7 @@ type Kind struct {
 	// place and `toml` tags.
 	Settings func() any
 	// New makes a store from decoded settings; paths in them start from dir. It
-	// opens and starts nothing before the first request. An error that concerns
-	// a key is a *KeyError.
-	New func(settings any, dir string, logger *slog.Logger) (Store, error)
+	// opens and starts nothing before the first request. What is wrong with the
+	// settings it reports by check, and then the result is not used.
+	New func(settings any, dir string, logger *slog.Logger, check strict.Checker) Store
 }
-
-// KeyError is a mistake in one of the settings of a store.
-type KeyError struct {
-	Key string
-	Err error
-}
-
-func (e *KeyError) Error() string { return e.Key + ": " + e.Err.Error() }
-
-func (e *KeyError) Unwrap() error { return e.Err }

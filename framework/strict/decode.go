@@ -39,7 +39,7 @@ type item struct {
 }
 
 func (d *decoder) fail(from item, format string, args ...any) {
-	d.mistakes = append(d.mistakes, &Error{from.key, from.path, fmt.Sprintf(format, args...)})
+	d.mistakes = append(d.mistakes, &Error{Position: from.key, Key: from.path, Message: fmt.Sprintf(format, args...), decoding: true})
 }
 
 // fields decodes a table into a struct.
@@ -61,7 +61,9 @@ func (d *decoder) fields(t Table, into reflect.Value) {
 
 func (d *decoder) missing(t Table, f field, target reflect.Value) {
 	if f.required {
-		d.mistakes.Add(t.absent(f.name).Errorf("", "required key is missing"))
+		mistake := t.absent(f.name).Errorf("", "required key is missing")
+		mistake.decoding = true
+		d.mistakes.Add(mistake)
 	}
 	if target.Type() == tableType && target.IsZero() {
 		target.Set(reflect.ValueOf(t.absent(f.name)))

@@ -64,6 +64,10 @@
 //	}
 //	return mistakes.Err()
 //
+// A [Checker] does this for the usual kinds of value, fills in defaults, and works the same
+// for settings that a program has filled in, which have no table. [Equal] compares settings
+// wherever they stand.
+//
 // # Places
 //
 // Lines and columns count from 1, columns in characters. A key is placed where

@@ -36,6 +36,8 @@ type Error struct {
 	Position
 	Key     string
 	Message string
+
+	decoding bool // Decode has made it
 }
 
 // Error writes the mistake on one line, its position first:

@@ -1,6 +1,7 @@
 package strict
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +26,18 @@ func Suggest(word string, known []string) string {
 	}
 	last := len(list) - 1
 	return "; expected " + strings.Join(list[:last], ", ") + " or " + list[last]
+}
+
+// UnknownNameError reports a name that is not one of a set.
+type UnknownNameError struct {
+	What  string
+	Name  string
+	Known []string
+}
+
+// Error suggests what may have been meant, or lists the names there are.
+func (e *UnknownNameError) Error() string {
+	return fmt.Sprintf("unknown %s %q%s", e.What, e.Name, Suggest(e.Name, e.Known))
 }
 
 // nearest finds the known word that the given one was most likely meant to be.

@@ -98,7 +98,7 @@ func bindElements[T any](n *node, array []T) bool {
 //	b.d.e = 2
 func (n *node) lost(path string) Errors {
 	if n.value == nil {
-		return Errors{{n.key, path, "cannot be read here; write its table with a header or in braces"}}
+		return Errors{{Position: n.key, Key: path, Message: "cannot be read here; write its table with a header or in braces"}}
 	}
 	var all Errors
 	for _, name := range n.names() {

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"fwx/framework/store"
+	"fwx/framework/strict"
 )
 
 const (
@@ -53,25 +54,21 @@ func (q *question) size() int {
 }
 
 // New makes a store in Redis. It connects with the first request. Paths in the
-// settings start from dir.
+// settings start from dir. The error is about the settings.
 func New(settings Settings, dir string, logger *slog.Logger) (*Store, error) {
-	if settings.Timeout == 0 {
-		settings.Timeout = defaultTimeout
-	}
-	if err := settings.check(); err != nil {
+	var mistakes strict.Errors
+	access := settings.check(dir, strict.NewChecker(&mistakes))
+	if err := mistakes.Err(); err != nil {
 		return nil, err
 	}
-	network, address, err := settings.endpoint(dir)
-	if err != nil {
-		return nil, err
-	}
-	password, err := settings.password(dir)
-	if err != nil {
-		return nil, err
-	}
+	return open(settings, access, logger), nil
+}
+
+// open makes a store from settings that have been checked.
+func open(settings Settings, at access, logger *slog.Logger) *Store {
 	redis.SetLogger(quiet{})
 	client := redis.NewClient(&redis.Options{
-		Network: network, Addr: address, Password: password, DB: settings.Database,
+		Network: at.network, Addr: at.address, Password: at.password, DB: settings.Database,
 		Protocol: 2, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		MaxRetries:               -1, // an Incr that was sent may have been carried out
@@ -80,7 +77,7 @@ func New(settings Settings, dir string, logger *slog.Logger) (*Store, error) {
 		ContextTimeoutEnabled: true,
 		PoolSize:              maxSenders, PipelinePoolSize: -1,
 	})
-	return &Store{client: client, prefix: settings.Prefix, timeout: settings.Timeout, logger: logger}, nil
+	return &Store{client: client, prefix: settings.Prefix, timeout: settings.Timeout, logger: logger}
 }
 
 // quiet keeps the client from writing to standard error what every request is told.

@@ -20,6 +20,7 @@ import (
 	"fwx/framework/store/redisstore"
 	"fwx/framework/store/redisstore/redistest"
 	"fwx/framework/store/storetest"
+	"fwx/framework/strict"
 )
 
 func TestMain(m *testing.M) { fwxtest.VerifyMain(m) }
@@ -271,7 +272,7 @@ func TestSettings(t *testing.T) {
 	}
 	for _, test := range tests {
 		s, err := redisstore.New(test.settings, "", slog.Default())
-		var wrong *store.KeyError
+		var wrong *strict.Error
 		if errors.As(err, &wrong) != (test.key != "") || wrong != nil && wrong.Key != test.key {
 			t.Errorf("%+v: %v", test.settings, err)
 		}

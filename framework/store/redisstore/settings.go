@@ -13,6 +13,7 @@ import (
 	"fwx/framework/completion"
 	"fwx/framework/internal/secret"
 	"fwx/framework/store"
+	"fwx/framework/strict"
 )
 
 // Settings are the settings of a store in Redis.
@@ -43,71 +44,70 @@ const (
 func Kind() store.Kind {
 	return store.Kind{
 		Name:     "redis",
-		Settings: func() any { return &Settings{Prefix: defaultPrefix, Timeout: defaultTimeout} },
-		New: func(settings any, dir string, logger *slog.Logger) (store.Store, error) {
-			s, ok := settings.(*Settings)
-			if !ok {
-				return nil, fmt.Errorf("settings of type %T", settings)
-			}
-			if s.Timeout == 0 { // it was written so
-				return nil, &store.KeyError{Key: "timeout", Err: fmt.Errorf("wants more than 0; leave the key out for %v", defaultTimeout)}
-			}
-			return New(*s, dir, logger)
+		Settings: func() any { return &Settings{Prefix: defaultPrefix} },
+		New: func(settings any, dir string, logger *slog.Logger, check strict.Checker) store.Store {
+			s := settings.(*Settings)
+			return open(*s, s.check(dir, check), logger)
 		},
 	}
+}
+
+// access is what is needed to connect.
+type access struct{ network, address, password string }
+
+// check reports what is wrong with the settings, and fills in the defaults.
+func (s *Settings) check(dir string, check strict.Checker) (a access) {
+	check.Count("database", s.Database, maxDatabase)
+	check.Duration("timeout", &s.Timeout, defaultTimeout)
+	if s.Timeout > maxTimeout {
+		check.Errorf("timeout", "wants at most %v, not %v", maxTimeout, s.Timeout)
+	}
+	var err error
+	if a.network, a.address, err = s.endpoint(dir); err != nil {
+		check.Errorf("address", "%v", err)
+	}
+	if a.password, err = s.password(dir); err != nil {
+		check.Errorf("password_file", "%v", err)
+	}
+	return a
 }
 
 // endpoint returns the network and the address that the settings name.
 func (s *Settings) endpoint(dir string) (network, address string, err error) {
 	if path, ok := strings.CutPrefix(s.Address, "unix:"); ok {
 		if path == "" {
-			return "", "", &store.KeyError{Key: "address", Err: errors.New("the path of the unix socket is missing")}
+			return "", "", errors.New("the path of the unix socket is missing")
 		}
 		path = beneath(dir, path)
-		if err := (completion.Address{Path: path}).Check(); err != nil {
-			return "", "", &store.KeyError{Key: "address", Err: err}
-		}
-		return "unix", path, nil
+		return "unix", path, completion.Address{Path: path}.Check()
 	}
 	host, port, err := net.SplitHostPort(s.Address)
 	if err != nil || host == "" {
-		return "", "", &store.KeyError{Key: "address", Err: fmt.Errorf("%q: wants host:port, [ipv6]:port or unix:/path", s.Address)}
+		return "", "", fmt.Errorf("%q: wants host:port, [ipv6]:port or unix:/path", s.Address)
 	}
 	if _, err = completion.ParsePort(port); err == nil {
 		err = completion.CheckHost(host)
 	}
 	if err != nil {
-		return "", "", &store.KeyError{Key: "address", Err: fmt.Errorf("%q: %w", s.Address, err)}
+		return "", "", fmt.Errorf("%q: %w", s.Address, err)
 	}
 	return "tcp", s.Address, nil
 }
 
-// check looks at everything but the address.
-func (s *Settings) check() error {
-	switch {
-	case s.Password != "" && s.PasswordFile != "":
-		return &store.KeyError{Key: "password_file", Err: errors.New("there is a password already")}
-	case s.Database < 0 || s.Database > maxDatabase:
-		return &store.KeyError{Key: "database", Err: fmt.Errorf("wants a number from 0 to %d, not %d", maxDatabase, s.Database)}
-	case s.Timeout <= 0 || s.Timeout > maxTimeout:
-		return &store.KeyError{Key: "timeout", Err: fmt.Errorf("wants more than 0 and at most %v, not %v", maxTimeout, s.Timeout)}
-	}
-	return nil
-}
-
 // password returns the password, from its file if it has one.
 func (s *Settings) password(dir string) (string, error) {
-	if s.PasswordFile == "" {
+	switch {
+	case s.PasswordFile == "":
 		return s.Password, nil
+	case s.Password != "":
+		return "", errors.New("there is a password already")
 	}
-	text, err := os.ReadFile(beneath(dir, s.PasswordFile))
+	path := beneath(dir, s.PasswordFile)
+	text, err := os.ReadFile(path) //nolint:gosec // the operator says which file
 	if err != nil {
-		return "", &store.KeyError{Key: "password_file", Err: err}
+		return "", err
 	}
-	if err := secret.Check(beneath(dir, s.PasswordFile)); err != nil {
-		return "", &store.KeyError{Key: "password_file", Err: err}
-	}
-	return strings.TrimRight(string(text), "\r\n"), nil
+	return strings.TrimRight(string(text), "\r\n"), secret.Check(path)
 }
 
 func beneath(dir, path string) string {
