@@ -210,3 +210,11 @@ func (s ServiceConfig) limit() int64 {
 func (c *Config) upstream(name string) int {
 	return slices.IndexFunc(c.Upstreams, func(u UpstreamConfig) bool { return u.Name == name })
 }
+
+// path returns a path of the configuration, made to start from its directory.
+func (c *Config) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(c.Dir, name)
+}

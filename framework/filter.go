@@ -2,8 +2,8 @@ package framework
 
 import (
 	"context"
-	"crypto/sha256"
-	"os"
+
+	"fwx/framework/internal/files"
 )
 
 // Filter is a filter of the service (IFWXFilter). One object serves all sessions. Its methods
@@ -89,20 +89,8 @@ type FileUser interface {
 	Files() []File
 }
 
-// File is a file that a filter has read.
-type File struct {
-	Path string
-	Sum  [sha256.Size]byte // checksum of what was read; zero: the file could not be read
-}
-
-// changed reports whether the file is different now.
-func (f File) changed() bool {
-	content, err := os.ReadFile(f.Path)
-	if err != nil {
-		return f.Sum != [sha256.Size]byte{}
-	}
-	return sha256.Sum256(content) != f.Sum
-}
+// File is a file that a filter has read: its path, and the hash of what was read.
+type File = files.File
 
 // PriorityClass is the place of a data filter in the chain (FwxDataFilterPriorityClass). The
 // first class is nearest to the client: it sees data first in the upstream direction, and last

@@ -284,10 +284,10 @@ func (fw *Firewall) Files() (list []File) {
 		list = append(list, f.files()...)
 	}
 	for _, l := range g.listeners {
-		list = append(list, l.tls.filesRead()...)
+		list = append(list, l.tls.Files()...)
 	}
 	for _, u := range g.upstreams {
-		list = append(list, u.tls.filesRead()...)
+		list = append(list, u.tls.Files()...)
 	}
 	return list
 }

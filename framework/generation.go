@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"fwx/framework/internal/certs"
 	"fwx/framework/strict"
 	"fwx/framework/wire/coding"
 )
@@ -22,8 +23,8 @@ type generation struct {
 	filters   []*filter
 	listeners []*listener
 
-	listenerTLS []*listenerTLS // same order as config.Listeners; nil: no TLS
-	upstreamTLS []*upstreamTLS
+	listenerTLS []*certs.Server // same order as config.Listeners; nil: no TLS
+	upstreamTLS []*certs.Client
 
 	opened []*acceptor // acceptors that prepare has opened
 	begun  []*filter   // filters that prepare has started

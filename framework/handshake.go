@@ -9,6 +9,7 @@ import (
 	"net"
 
 	"fwx/framework/completion"
+	"fwx/framework/internal/certs"
 	"fwx/framework/tlsstream"
 	"fwx/framework/wire/clienthello"
 )
@@ -128,7 +129,7 @@ func (n *alertSent) CompleteAsyncIO(bool, int, error, *completion.Overlapped, an
 // failHandshake ends the connection because TLS with the client failed. The sockets are closed
 // without a reset, which could overtake the alert that says why.
 func (c *Connection) failHandshake(by EndedBy, reason string) {
-	c.listener.tls.handshakes[handshakeFailed].Add(c.worker.Index(), 1)
+	c.listener.tls.Count(c.worker.Index(), certs.Failed)
 	c.failed(by, reason)
 	c.end(false)
 }
@@ -138,7 +139,7 @@ func (c *Connection) afterHello() {
 	g := c.handshake
 	g.recv, g.send = nil, nil
 	if g.mode == TLSPassThrough {
-		c.listener.tls.handshakes[handshakePassed].Add(c.worker.Index(), 1)
+		c.listener.tls.Count(c.worker.Index(), certs.Passed)
 		c.clientReady()
 		return
 	}
@@ -166,7 +167,7 @@ func (c *Connection) startHandshake() {
 	received := g.parser.Received()
 	g.parser = nil
 	socket, _ := c.internal.(*completion.Socket)
-	stream, err := tlsstream.Server(socket, c.listener.tls.config(), received, c.handshakeDone)
+	stream, err := tlsstream.Server(socket, c.listener.tls.Config(), received, c.handshakeDone)
 	if err != nil {
 		c.load().handshakes.leave(c)
 		c.fail(ByGateway, fmt.Sprintf("TLS: %v", err))
@@ -190,7 +191,7 @@ func (c *Connection) handshakeDone(err error) {
 	default:
 		state := c.handshake.stream.ConnectionState()
 		c.handshake.info.agreed(state)
-		c.listener.tls.handshakes[resultOf(state)].Add(c.worker.Index(), 1)
+		c.listener.tls.Count(c.worker.Index(), certs.ResultOf(state))
 		c.phaseTimer.Stop()
 		c.phase = phaseEvents
 		c.clientReady()

@@ -83,15 +83,15 @@ func (n *serverConnected) CompleteAsyncIO(_ bool, _ int, err error, o *completio
 	s := (*serverConn)(n)
 	socket, _ := o.TakeValue().(*completion.Socket)
 	defer s.x.recoverPanic()
-	switch tls := s.key.upstream.tls; {
+	switch u := s.key.upstream; {
 	case err != nil:
 		s.connected(nil, err)
 	case s.closed:
 		_ = socket.Reset() // it has just been connected
-	case tls == nil:
+	case u.tls == nil:
 		s.connected(socket, nil)
 	default:
-		s.handshake, err = tls.secure(socket, hostOf(s.x.place.Target().Text), s.secured)
+		s.handshake, err = u.secure(socket, hostOf(s.x.place.Target().Text), s.secured)
 		if err != nil {
 			_ = socket.Reset() // it has just been connected
 			s.connected(nil, err)

@@ -46,7 +46,7 @@ func TestHTTPOverTLS(t *testing.T) {
 					t.Errorf("%s, %d bytes of %d, %v", p.Status, len(got), size, p.Header)
 				}
 			}
-			if n := g.counter(t, metricUpstreamHandshakes, "full") + g.counter(t, metricUpstreamHandshakes, "resumed"); n != 1 {
+			if n := g.counter(t, "fwx_tls_upstream_handshakes_total", "full") + g.counter(t, "fwx_tls_upstream_handshakes_total", "resumed"); n != 1 {
 				t.Errorf("%v handshakes with the server", n)
 			}
 		})
@@ -144,7 +144,7 @@ func TestHTTPClientHello(t *testing.T) {
 	if err := <-late; !errors.Is(err, ErrNotHTTP) {
 		t.Errorf("an HTTP filter is attached to a connection that is passed through: %v", err)
 	}
-	if passed, full := g.counter(t, metricHandshakes, "passed"), g.counter(t, metricHandshakes, "full"); passed != 1 || full != 4 {
+	if passed, full := g.counter(t, "fwx_tls_handshakes_total", "passed"), g.counter(t, "fwx_tls_handshakes_total", "full"); passed != 1 || full != 4 {
 		t.Errorf("%v were passed through, %v terminated", passed, full)
 	}
 }
@@ -274,7 +274,7 @@ func TestHTTPToUnknownServer(t *testing.T) {
 			g := startHTTP(t, server.Listener.Addr().String(), func(c *Config) { c.Upstreams[0].TLS = &UpstreamTLS{CA: ca.File} })
 			p, _ := ask(t, g.dial(t), "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 			g.answered(t, p, 502, reason)
-			if n := g.counter(t, metricUpstreamHandshakes, "failed"); n != 1 {
+			if n := g.counter(t, "fwx_tls_upstream_handshakes_total", "failed"); n != 1 {
 				t.Errorf("%v failed handshakes are counted", n)
 			}
 		})

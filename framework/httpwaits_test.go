@@ -68,7 +68,7 @@ func TestHTTPClientLeavesInHandshake(t *testing.T) {
 			eventually(t, "all has ended, and is counted", func() bool {
 				s := g.UpstreamInfos()[0].Servers[0]
 				return g.Connections() == 0 && g.counter(t, metricActive, "in") == 0 && s.Connections == 0 && s.Failed == 0 &&
-					g.counter(t, metricUpstreamHandshakes, "failed") == 1 && g.counter(t, metricRequests, "4xx") == 1
+					g.counter(t, "fwx_tls_upstream_handshakes_total", "failed") == 1 && g.counter(t, metricRequests, "4xx") == 1
 			})
 			if !g.log.has(`status=499 reason="the client has left"`) {
 				t.Error("the log does not tell of it")

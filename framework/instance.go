@@ -39,7 +39,7 @@ func (i *instance) files() []File {
 }
 
 // stale reports whether a file that the filter was made from has changed.
-func (i *instance) stale() bool { return slices.ContainsFunc(i.files(), File.changed) }
+func (i *instance) stale() bool { return slices.ContainsFunc(i.files(), File.Changed) }
 
 // init calls FilterInit, unless that has been done or no listener uses the filter. A panic in
 // it is returned as an error.

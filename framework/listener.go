@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"fwx/framework/completion"
+	"fwx/framework/internal/certs"
 	"fwx/framework/metrics"
 )
 
@@ -19,7 +20,7 @@ type listener struct {
 	config     ListenerConfig
 	upstream   *upstream
 	filters    []*filter
-	tls        *listenerTLS // nil: TLS is not used
+	tls        *certs.Server // nil: TLS is not used
 
 	accepted *metrics.Counter
 	ended    [Failed + 1]*metrics.Counter // by outcome

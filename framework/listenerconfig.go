@@ -58,9 +58,30 @@ func (c *Config) checkListener(check strict.Checker, l *ListenerConfig, upstream
 		settings := *l.TLS
 		l.TLS = &settings // the caller's stay as they are
 		secure := check.Sub("tls", settings.Table)
-		l.TLS.check(secure)
+		l.TLS.Check(secure)
 		if l.Protocol == protocolHTTP {
-			l.TLS.checkHTTP(secure)
+			checkTLSOfHTTP(secure, l.TLS)
 		}
 	}
 }
+
+// checkTLSOfHTTP reports what does not go with protocol "http".
+func checkTLSOfHTTP(check strict.Checker, t *ListenerTLS) {
+	if t.Mode == TLSPassThrough {
+		check.Errorf("mode", `%q leaves nothing to read for protocol = %q: terminate TLS, or have protocol = %q`, TLSPassThrough, protocolHTTP, protocolTCP)
+	}
+	checkSpokenByHTTP(check, t.ALPN, fmt.Sprintf("protocol = %q is %q", protocolHTTP, alpnHTTP))
+	t.ALPN = []string{alpnHTTP}
+}
+
+// checkSpokenByHTTP reports application protocols that protocol "http" does not speak.
+func checkSpokenByHTTP(check strict.Checker, list []string, why string) {
+	for i, name := range list {
+		if name != alpnHTTP {
+			check.Errorf(fmt.Sprintf("alpn[%d]", i), "%q is not spoken: %s", name, why)
+		}
+	}
+}
+
+// alpnHTTP is the name of HTTP/1.1 in ALPN.
+const alpnHTTP = "http/1.1"

@@ -49,10 +49,10 @@ func (g *generation) makeMetrics() error {
 		}
 	}
 	for _, u := range g.upstreams {
-		if u.tls == nil || u.tls.handshakes[0] != nil { // taken over from the previous generation
+		if u.tls == nil {
 			continue
 		}
-		if err := u.tls.makeMetrics(g.fw.metrics, u.config.Name); err != nil {
+		if err := u.tls.MakeMetrics(g.fw.metrics, metrics.Label{Name: "upstream", Value: u.config.Name}); err != nil {
 			return err
 		}
 	}
@@ -90,7 +90,7 @@ func (l *listener) makeMetrics(r *metrics.Registry) (err error) {
 		}
 	}
 	if l.tls != nil {
-		return l.tls.makeMetrics(r, name)
+		return l.tls.MakeMetrics(r, name)
 	}
 	return nil
 }

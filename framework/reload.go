@@ -214,7 +214,7 @@ func (g *generation) inheritListeners(current *generation) {
 // same reports whether two listeners do the same with their clients.
 func (l *listener) same(other *listener) bool {
 	return strict.Equal(l.config, other.config) &&
-		slices.Equal(l.tls.filesRead(), other.tls.filesRead()) &&
+		slices.Equal(l.tls.Files(), other.tls.Files()) &&
 		slices.EqualFunc(l.filters, other.filters, (*filter).same) &&
 		l.upstream == other.upstream &&
 		slices.EqualFunc(l.routes, other.routes, func(a, b *route) bool { return a.upstream == b.upstream })

@@ -108,7 +108,7 @@ func (d *diary) kindMade() Factory {
 				return f, nil
 			}
 			content, err := os.ReadFile(set.File)
-			return fromFile{f, File{set.File, sha256.Sum256(content)}}, err
+			return fromFile{f, File{Path: set.File, Sum: sha256.Sum256(content)}}, err
 		},
 	}
 }

@@ -83,7 +83,7 @@ func TestOpenSSL(t *testing.T) {
 		t.Run(backend, func(t *testing.T) {
 			config := tlsConfig(backend, serve(t, lines), []fwxtest.Issued{certificate})
 			config.Listeners[0].TLS.ALPN = []string{"lines"}
-			config.Listeners[0].TLS.ClientCA, config.Listeners[0].TLS.ClientCertificate = ca.File, clientCertificateOptional
+			config.Listeners[0].TLS.ClientCA, config.Listeners[0].TLS.ClientCertificate = ca.File, "optional"
 			g := startGateway(t, config)
 			for _, version := range []string{"-tls1_2", "-tls1_3"} {
 				session := filepath.Join(t.TempDir(), "session")

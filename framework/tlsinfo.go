@@ -62,7 +62,7 @@ func (c *Connection) SetTLSMode(mode string) error {
 		return ErrTerminating
 	case c.event.Type != ClientHello || !c.handling && !c.event.held:
 		return ErrBadContext
-	case mode == TLSTerminate && len(c.listener.tls.certificates) == 0:
+	case mode == TLSTerminate && !c.listener.tls.CanTerminate():
 		return ErrNoCertificate
 	case mode != TLSTerminate && mode != TLSPassThrough:
 		return &UnknownNameError{What: "TLS mode", Name: mode, Known: []string{TLSTerminate, TLSPassThrough}}

@@ -10,6 +10,7 @@ import (
 
 	"fwx/framework/balance"
 	"fwx/framework/completion"
+	"fwx/framework/internal/certs"
 	"fwx/framework/tlsstream"
 )
 
@@ -17,10 +18,10 @@ import (
 type upstream struct {
 	config   UpstreamConfig
 	balancer *balance.Upstream
-	tls      *upstreamTLS // nil: TLS is not used with the servers
-	header   string       // field whose value chooses the server, in lower case; empty: the client's address does
-	begun    bool         // the balancer has been started
-	retired  atomic.Bool  // no future generation uses the upstream, so connections are not kept idle
+	tls      *certs.Client // nil: TLS is not used with the servers
+	header   string        // field whose value chooses the server, in lower case; empty: the client's address does
+	begun    bool          // the balancer has been started
+	retired  atomic.Bool   // no future generation uses the upstream, so connections are not kept idle
 }
 
 // makeUpstreams makes the upstreams. An upstream that has not changed is taken over from the
@@ -34,7 +35,7 @@ func (g *generation) makeUpstreams(current *generation) {
 		switch before := current.upstreamOf(uc.Name); {
 		case before == nil || !before.balancer.Same(config, targets):
 			u.balancer = balance.New(config, targets, g.fw.logger)
-		case before.config.same(uc) && slices.Equal(before.tls.filesRead(), u.tls.filesRead()):
+		case before.config.same(uc) && slices.Equal(before.tls.Files(), u.tls.Files()):
 			u = before
 		default:
 			u.balancer, u.begun = before.balancer, true
@@ -103,7 +104,7 @@ func (g *generation) beginBalancers() {
 		if u.tls == nil {
 			u.balancer.Secure(nil)
 		} else {
-			u.balancer.Secure(u.tls.check)
+			u.balancer.Secure(u.secureCheck)
 		}
 		if !u.begun {
 			_ = u.balancer.Begin(workers[i%len(workers)], current.balancerOf(u.config.Name)) // an error means that the service has ended
@@ -288,7 +289,7 @@ func (c *Connection) tryNext(err error) {
 // secure begins the TLS handshake with the connected server.
 func (c *Connection) secure(socket *completion.Socket) {
 	a := &c.attempts
-	stream, err := c.upstream.tls.secure(socket, hostOf(a.server.Target().Text), c.secured)
+	stream, err := c.upstream.secure(socket, hostOf(a.server.Target().Text), c.secured)
 	if err != nil {
 		_ = socket.Reset() // it has just been connected
 		c.tryNext(err)

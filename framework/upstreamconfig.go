@@ -124,7 +124,7 @@ func (c *Config) checkUpstream(check strict.Checker, u *UpstreamConfig) {
 	if u.TLS != nil {
 		settings := *u.TLS
 		u.TLS = &settings // the caller's stay as they are
-		u.TLS.check(check.Sub("tls", settings.Table))
+		u.TLS.Check(check.Sub("tls", settings.Table))
 		u.checkServerNames(check)
 	}
 }

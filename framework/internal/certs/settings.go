@@ -1,9 +1,8 @@
-package framework
+package certs
 
 import (
 	"crypto/tls"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"fwx/framework/strict"
@@ -11,10 +10,10 @@ import (
 
 // The modes of TLS on a listener.
 const (
-	// TLSTerminate: the gateway is the TLS server; filters and the upstream get what is in it.
-	TLSTerminate = "terminate"
-	// TLSPassThrough: the gateway looks at the ClientHello; all bytes go on as they are.
-	TLSPassThrough = "passthrough"
+	// Terminate: the gateway is the TLS server; filters and the upstream get what is in it.
+	Terminate = "terminate"
+	// PassThrough: the gateway looks at the ClientHello; all bytes go on as they are.
+	PassThrough = "passthrough"
 )
 
 // What a listener wants of its clients' certificates.
@@ -31,7 +30,7 @@ var minVersions = []string{"1.2", "1.3", "1.1", "1.0"}
 
 // ListenerTLS is TLS with the clients of a listener.
 type ListenerTLS struct {
-	// Mode is TLSTerminate or TLSPassThrough; empty means the former. A filter may
+	// Mode is Terminate or PassThrough; empty means the former. A filter may
 	// decide otherwise for a connection.
 	Mode string `toml:"mode"`
 	// Certificates are those that the clients are shown: the first one that is for the
@@ -93,9 +92,9 @@ var tlsVersions = map[string]uint16{
 	"1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13,
 }
 
-// check looks at the settings; files are read when the listener is made.
-func (t *ListenerTLS) check(check strict.Checker) {
-	check.OneOf("mode", &t.Mode, "mode", []string{TLSTerminate, TLSPassThrough})
+// Check reports what is wrong with the settings, and fills in the defaults. It reads no files.
+func (t *ListenerTLS) Check(check strict.Checker) {
+	check.OneOf("mode", &t.Mode, "mode", []string{Terminate, PassThrough})
 	if t.ClientCertificate == "" && t.ClientCA != "" {
 		t.ClientCertificate = clientCertificateRequired
 	}
@@ -107,33 +106,13 @@ func (t *ListenerTLS) check(check strict.Checker) {
 	check.OneOf("min_version", &t.MinVersion, "version of TLS", minVersions)
 	checkProtocols(check, t.ALPN)
 	check.Duration("handshake_timeout", &t.HandshakeTimeout, defaultHandshakeTimeout)
-	if t.Mode == TLSTerminate && len(t.Certificates) == 0 {
+	if t.Mode == Terminate && len(t.Certificates) == 0 {
 		check.Errorf("certificates", `wants at least one, { cert = "FILE", key = "FILE" }, to terminate TLS; "fwx cert self-signed" makes one to try it with`)
 	}
 }
 
-// checkHTTP looks at what does not go with protocol "http".
-func (t *ListenerTLS) checkHTTP(check strict.Checker) {
-	if t.Mode == TLSPassThrough {
-		check.Errorf("mode", `%q leaves nothing to read for protocol = %q: terminate TLS, or have protocol = %q`, TLSPassThrough, protocolHTTP, protocolTCP)
-	}
-	checkSpokenByHTTP(check, t.ALPN, fmt.Sprintf("protocol = %q is %q", protocolHTTP, alpnHTTP))
-	t.ALPN = []string{alpnHTTP}
-}
-
-// checkSpokenByHTTP reports application protocols that protocol "http" does not speak.
-func checkSpokenByHTTP(check strict.Checker, list []string, why string) {
-	for i, name := range list {
-		if name != alpnHTTP {
-			check.Errorf(fmt.Sprintf("alpn[%d]", i), "%q is not spoken: %s", name, why)
-		}
-	}
-}
-
-// alpnHTTP is the name of HTTP/1.1 in ALPN.
-const alpnHTTP = "http/1.1"
-
-func (t *UpstreamTLS) check(check strict.Checker) {
+// Check reports what is wrong with the settings, and fills in the defaults. It reads no files.
+func (t *UpstreamTLS) Check(check strict.Checker) {
 	check.OneOf("min_version", &t.MinVersion, "version of TLS", minVersions)
 	checkProtocols(check, t.ALPN)
 	if t.InsecureSkipVerify && t.CA != "" {
@@ -150,12 +129,4 @@ func checkProtocols(check strict.Checker, list []string) {
 			check.Errorf(fmt.Sprintf("alpn[%d]", i), "wants a name of 1 to 255 bytes, as h2 or http/1.1")
 		}
 	}
-}
-
-// path returns a path of the configuration, made to start from its directory.
-func (c *Config) path(name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(c.Dir, name)
 }

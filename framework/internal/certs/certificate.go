@@ -1,22 +1,21 @@
-package framework
+package certs
 
 import (
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
+	"fwx/framework/internal/files"
 	"fwx/framework/internal/secret"
 )
 
 // certificate is a certificate with its key as they were read.
 type certificate struct {
 	tls.Certificate
-	files []File // the certificate's, and the key's if that is another
+	files []files.File // the certificate's, and the key's if that is another
 }
 
 // path returns where the certificate was read; empty: a host program has made it.
@@ -27,27 +26,16 @@ func (c *certificate) path() string {
 	return c.files[0].Path
 }
 
-// readFile reads a file of the configuration; what it was when it was read is noted.
-func readFile(path string, files *[]File) ([]byte, error) {
-	text, err := os.ReadFile(path) //nolint:gosec // the operator says which file
-	f := File{Path: path}
-	if err == nil {
-		f.Sum = sha256.Sum256(text)
-	}
-	*files = append(*files, f)
-	return text, err
-}
-
 // readCertificate reads a certificate and its key. With an error, fault is the key of
 // the setting that names what is at fault.
 func readCertificate(certPath, keyPath string) (c certificate, fault string, err error) {
-	certText, err := readFile(certPath, &c.files)
+	certText, err := files.Read(certPath, &c.files)
 	if err != nil {
 		return c, "cert", err
 	}
 	keyText := certText
 	if keyPath != "" {
-		if keyText, err = readFile(keyPath, &c.files); err != nil {
+		if keyText, err = files.Read(keyPath, &c.files); err != nil {
 			return c, "key", err
 		}
 	} else {
@@ -92,8 +80,8 @@ func faulty(err error) string {
 }
 
 // readCA reads the certificates of issuers.
-func readCA(path string, files *[]File) (*x509.CertPool, error) {
-	text, err := readFile(path, files)
+func readCA(path string, list *[]files.File) (*x509.CertPool, error) {
+	text, err := files.Read(path, list)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package framework
+package certs
 
 import (
 	"bytes"
@@ -38,6 +38,13 @@ func (t *tickets) current(now time.Time) (keys [][32]byte, made uint64) {
 		t.made++
 	}
 	return t.keys, t.made
+}
+
+// expire makes it time for the next key.
+func (t *tickets) expire() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.due = time.Time{}
 }
 
 // ticketName marks the name of the server in the sessions of a listener.
