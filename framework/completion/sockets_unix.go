@@ -117,6 +117,7 @@ func newSocket(address Address) (int, error) {
 	}
 	if family != unix.AF_UNIX {
 		setNoDelay(fd)
+		boundUnsent(fd)
 	}
 	setUrgentInline(fd)
 	return fd, nil
