@@ -44,7 +44,7 @@ type clientConn struct {
 	wait     httpWait
 	deadline time.Duration // when the wait times out; 0: never
 	up       pace          // how slowly the client may send a body
-	down     pace          // how slowly the client may read what is sent to it
+	down     intake        // how slowly the client may read what is sent to it
 
 	client, scheme, forwarding string // description of the client for the server, made once
 }
@@ -132,7 +132,7 @@ func (h *clientConn) End(*Connection) {
 func (h *clientConn) MaySend(*Connection) {
 	if h.sending {
 		h.sending = false
-		h.down.spend(h.w.worker.Now())
+		h.endIntake()
 		h.inFlight = h.w.giveBack(h.inFlight)
 		if h.x != nil && h.x.websocket != nil {
 			h.x.claimMessages() // fewer bytes wait now
@@ -273,9 +273,7 @@ func (h *clientConn) flush() {
 // offer sends data. If the data is in a buffer, the buffer is given away with it.
 func (h *clientConn) offer(data []byte, b *completion.Buffer) {
 	h.sending, h.offered = true, len(data)
-	h.down.begin(h.w.worker.Now(), h.config.SendTimeout)
-	h.down.earn(len(data), h.config.SendRate)
-	h.arm(h.down.due())
+	h.beginIntake()
 	h.c.emulation.offer(data, b)
 }
 
@@ -386,12 +384,9 @@ func (h *clientConn) expire() {
 	}
 	defer h.x.recoverPanic()
 	now := h.w.worker.Now()
-	if h.sending && now >= h.down.due() {
-		if h.c.flows[Downstream].state == flowSending {
-			h.readsTooSlowly()
-			return
-		}
-		h.down = pace{since: now, left: h.config.SendTimeout} // a filter holds the data, not the client
+	if h.sending && now >= h.down.nextCheck && !h.checkIntake() {
+		h.readsTooSlowly()
+		return
 	}
 	if h.deadline != 0 && now >= h.deadline {
 		h.overdue()
@@ -403,7 +398,7 @@ func (h *clientConn) expire() {
 		h.arm(h.deadline)
 	}
 	if h.sending {
-		h.arm(h.down.due())
+		h.arm(h.down.nextCheck)
 	}
 }
 

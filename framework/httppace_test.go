@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -37,17 +38,58 @@ func TestHTTPSendRate(t *testing.T) {
 					m.settle()
 					fill()
 				}
-				m.pass(timeout - time.Second) // the send under way may be a small one, which earns little more
+				m.pass(timeout - time.Second)
 			}
 			if m.Connections() != 1 || s.open() != 1 {
 				t.Fatalf("it was cut off: %d connections, the server's %d", m.Connections(), s.open())
 			}
-			m.pass(timeout + 150*time.Second)
+			m.pass(timeout + timeout/checksPerTimeout)
 			if m.Connections() != 0 || s.open() != 0 || !m.log.has("send_rate") || m.counter(t, metricCutOff, "in") != 1 {
 				t.Errorf("it was not cut off: %d connections, the server's %d", m.Connections(), s.open())
 			}
 			if info := m.UpstreamInfos()[0].Servers[0]; info.Failed != 0 {
 				t.Errorf("the server is blamed: %+v", info)
+			}
+		})
+	}
+}
+
+// TestHTTPSendRateOfAPiece sees that what a client takes of a single piece counts as it takes
+// it: a piece may be long for it.
+func TestHTTPSendRateOfAPiece(t *testing.T) {
+	const timeout, rate = 20 * time.Second, 1000
+	for _, row := range []struct {
+		takes int // bytes a second
+		until time.Duration
+		cut   bool
+	}{
+		{1500, 3 * timeout, false},
+		{500, 3 * timeout, true}, // it loses half a second each second
+		{0, timeout + timeout/checksPerTimeout, true},
+	} {
+		t.Run(fmt.Sprint(row.takes), func(t *testing.T) {
+			m := newMachine(t)
+			s := m.server(saying("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"))
+			m.start(func(c *Config) { c.Listeners[0].HTTP.SendTimeout, c.Listeners[0].HTTP.SendRate = timeout, rate })
+			c := m.client()
+			c.say(getRequest)
+			m.settle()
+			fill := func() { // until nothing more is taken of the server
+				for s.conns[0].fill() > 0 {
+					m.settle()
+				}
+			}
+			fill()
+			for begun := m.fake.Elapsed(); m.fake.Elapsed()-begun < row.until; {
+				if row.takes > 0 && m.Connections() == 1 {
+					_ = must(c.Receive(make([]byte, row.takes)))(t)
+					m.settle()
+					fill()
+				}
+				m.pass(time.Second)
+			}
+			if cut := m.Connections() == 0; cut != row.cut {
+				t.Errorf("it was cut off: %v", cut)
 			}
 		})
 	}

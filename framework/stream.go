@@ -23,6 +23,9 @@ type stream interface {
 	// Reset is like Close, but the peer sees the connection reset.
 	Reset() error
 	Closed() bool
+	// Acknowledged returns how many bytes of what was sent the peer has acknowledged, as
+	// they are on the wire; false: that is not known.
+	Acknowledged() (bytes uint64, ok bool)
 	RemoteAddress() completion.Address
 	LocalAddrPort() netip.AddrPort
 }

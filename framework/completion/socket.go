@@ -3,6 +3,8 @@ package completion
 import (
 	"errors"
 	"net/netip"
+
+	"fwx/framework/completion/internal/memory"
 )
 
 // Socket is a connected stream socket that the port owns. At most one receive
@@ -189,6 +191,19 @@ func (s *Socket) CloseSend() error {
 func (s *Socket) Reset() error {
 	s.reset = true
 	return s.Close()
+}
+
+// Acknowledged returns how many bytes of what was sent the peer has acknowledged. What it
+// has not, the system still keeps, or it is on its way. It reports false if the system does
+// not tell, as it does for unix sockets, and on Linux only for others.
+func (s *Socket) Acknowledged() (bytes uint64, ok bool) {
+	if s.fd < 0 {
+		return 0, false
+	}
+	if m := memory.Of(s.fd); m != nil {
+		return m.Acknowledged(), true
+	}
+	return acknowledged(s.fd)
 }
 
 // RemoteAddress returns the address of the peer.

@@ -8,8 +8,9 @@ import (
 // stream is one direction of a socket, or a pipe.
 type stream struct {
 	data           []byte
-	ended          bool // nothing more is written
-	abandoned      bool // nobody reads it any more
+	read           uint64 // bytes, of all that there were
+	ended          bool   // nothing more is written
+	abandoned      bool   // nobody reads it any more
 	reset          bool
 	reader, writer *FD
 }
@@ -173,6 +174,7 @@ func (fd *FD) Read(p []byte) (int, error) {
 	}
 	n := copy(p, from.data)
 	from.data = append(from.data[:0], from.data[n:]...)
+	from.read += uint64(n)
 	from.writer.wake()
 	return n, nil
 }
@@ -196,6 +198,13 @@ func (fd *FD) Write(p []byte) (int, error) {
 	to.data = append(to.data, p[:n]...)
 	to.reader.wake()
 	return n, nil
+}
+
+// Acknowledged returns how many bytes of what was written to a socket have been read.
+func (fd *FD) Acknowledged() uint64 {
+	fd.system.mu.Lock()
+	defer fd.system.mu.Unlock()
+	return fd.out.read
 }
 
 // CloseSend ends what is sent on a socket.
