@@ -71,6 +71,15 @@ func smallBuffer(_, _ string, c syscall.RawConn) error {
 	})
 }
 
+// smallSendBuffer keeps what a listener's connections send from taking much of the memory
+// that the system has for all of TCP, of which those of the gateway get theirs too: a real
+// server is another machine.
+func smallSendBuffer(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF, 64<<10) // with a larger one the machine is what is attacked
+	})
+}
+
 // neverRead asks for a large body and does not read it.
 func neverRead(ctx context.Context, conn net.Conn) error {
 	if _, err := io.WriteString(conn, "GET /bytes/20971520 HTTP/1.1\r\nHost: bench\r\n\r\n"); err != nil {

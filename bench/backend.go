@@ -43,8 +43,8 @@ func replyHead(size int64) string {
 	return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n", size)
 }
 
-func startBackend(ctx context.Context) (*backend, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+func startBackend(ctx context.Context, config net.ListenConfig) (*backend, error) {
+	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

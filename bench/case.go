@@ -54,8 +54,9 @@ const (
 	P99Growth   Figure = "p99/calm"
 	CalmLongest Figure = "calm longest ms"
 	Longest     Figure = "longest ms"
-	Peak        Figure = "peak MiB"  // resident
-	Stalled     Figure = "stalled/s" // requests that waited for the file
+	LongestCPU  Figure = "longest CPU ms" // that the contender has used during a request
+	Peak        Figure = "peak MiB"       // resident
+	Stalled     Figure = "stalled/s"      // requests that waited for the file
 	Reads       Figure = "reads/s"
 )
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ func (b *bench) hostile() Case {
 	c := Case{
 		Name:    "hostile",
 		About:   fmt.Sprintf("%d clients of a gateway with one worker, alone (calm) and during an attack", bystanderCount),
-		Figures: []Figure{CalmP50, P50, CalmP99, P99, P99Growth, CalmLongest, Longest, Peak},
+		Figures: []Figure{CalmP50, P50, CalmP99, P99, P99Growth, CalmLongest, Longest, LongestCPU, Peak},
 	}
 	for _, a := range attacks() {
 		if b.short {
@@ -48,31 +49,49 @@ func hostileGateway(a attack, backend string) Contender {
 
 // besideAttack measures bystanders before an attack and while it goes on.
 func (b *bench) besideAttack(ctx context.Context, c Contender, a attack) (Sample, error) {
-	p, err := b.start(ctx, c, Setup{Connections: a.clients + bystanderCount, Script: hostileFilter}, b.backend)
+	to, err := startBackend(ctx, net.ListenConfig{Control: smallSendBuffer})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = to.close() }() // the attack is over
+	p, err := b.start(ctx, c, Setup{Connections: a.clients + bystanderCount, Script: hostileFilter}, to)
 	if err != nil {
 		return nil, err
 	}
 	defer p.stop()
-	calm, err := b.watchBystanders(ctx, p, a.secure)
-	if err != nil {
-		return nil, p.explain(err)
-	}
+	all := make([]*bystander, bystanderCount)
+	bystanders := startClients(ctx, bystanderCount, func(i int) client {
+		all[i] = newBystander(p, a.secure)
+		return all[i]
+	})
+	err = sleep(ctx, b.duration)
+	begun := time.Now()
 	attackers := startClients(ctx, a.clients, func(int) client { return &attacker{peer{address: p.address}, a.attempt} })
-	err = sleep(ctx, b.duration) // the attack builds up
-	var beside []time.Duration
-	if err == nil {
-		beside, err = b.watchBystanders(ctx, p, a.secure)
-	}
-	peak, err2 := p.peakMemory()
-	_, err3 := attackers.stop()
-	if err = errors.Join(err, err2, err3); err != nil {
+	err = errors.Join(err, sleep(ctx, 2*b.duration)) // the attack builds up, and goes on
+	_, err2 := bystanders.stop()
+	peak, err3 := p.peakMemory()
+	_, err4 := attackers.stop()
+	if err = errors.Join(err, err2, err3, err4); err != nil {
 		return nil, p.explain(err)
 	}
-	before, during := percentiles(calm), percentiles(beside)
+	var calm, beside waits
+	for _, one := range all {
+		for _, w := range one.waits {
+			if w.ended.Before(begun) {
+				calm.add(w)
+			} else {
+				beside.add(w)
+			}
+		}
+	}
+	if len(calm.took) == 0 || len(beside.took) == 0 {
+		return nil, p.explain(errors.New("no bystander has made a request"))
+	}
+	before, during := percentiles(calm.took), percentiles(beside.took)
 	sample := Sample{
-		CalmP50: micros(before.p50), CalmP99: micros(before.p99), CalmLongest: micros(slices.Max(calm)) / 1000,
-		P99Growth: float64(during.p99) / float64(before.p99), Longest: micros(slices.Max(beside)) / 1000,
-		Peak: float64(peak) / (1 << 20),
+		CalmP50: micros(before.p50), CalmP99: micros(before.p99), CalmLongest: micros(slices.Max(calm.took)) / 1000,
+		P99Growth: float64(during.p99) / float64(before.p99), Longest: micros(slices.Max(beside.took)) / 1000,
+		LongestCPU: micros(beside.work) / 1000, Peak: float64(peak) / (1 << 20),
 	}
 	sample.add(during)
 	return sample, nil
@@ -85,43 +104,54 @@ const (
 	bystanderPause = 5 * time.Millisecond
 )
 
-// watchBystanders returns how long the requests of ordinary clients take within the
-// duration. One that is not answered is broken off at the end and counts with the time it has waited.
-func (b *bench) watchBystanders(ctx context.Context, p *process, secure bool) ([]time.Duration, error) {
-	all := make([]*bystander, bystanderCount)
-	running := startClients(ctx, bystanderCount, func(i int) client {
-		all[i] = &bystander{client: &getter{peer{address: p.address}, "/"}}
-		if secure { // what they would wait for is a handshake
-			all[i].client = &caller{peer{address: p.address, secure: true}}
-		}
-		return all[i]
-	})
-	err := sleep(ctx, b.duration)
-	_, err2 := running.stop()
-	var took []time.Duration
-	for _, one := range all {
-		took = append(took, one.took...)
-	}
-	if len(took) == 0 {
-		return nil, errors.Join(err, err2, errors.New("no bystander has made a request"))
-	}
-	return took, errors.Join(err, err2)
-}
-
-// bystander makes exchanges with pauses between them.
+// bystander makes exchanges with pauses between them, and goes on when an attack begins. One
+// that is not answered is broken off at the end and counts with the time it has waited.
 type bystander struct {
 	client
-	took []time.Duration // by each exchange
+	process *process
+	waits   []wait
+}
+
+// wait is how long an exchange took, and how much the contender has worked meanwhile, for
+// whomever: a machine that does other things too does not lengthen that.
+type wait struct {
+	ended      time.Time
+	took, work time.Duration
+}
+
+func newBystander(p *process, secure bool) *bystander {
+	s := &bystander{client: &getter{peer{address: p.address}, "/"}, process: p}
+	if secure { // what they would wait for is a handshake
+		s.client = &caller{peer{address: p.address, secure: true}}
+	}
+	return s
 }
 
 func (s *bystander) exchange(ctx context.Context) error {
 	if err := sleep(ctx, bystanderPause); err != nil {
 		return err
 	}
+	before, err := processClock(s.process.cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
 	begun := time.Now()
-	err := s.client.exchange(ctx)
-	s.took = append(s.took, time.Since(begun))
-	return err
+	exchangeErr := s.client.exchange(ctx)
+	ended := time.Now()
+	after, err := processClock(s.process.cmd.Process.Pid)
+	s.waits = append(s.waits, wait{ended, ended.Sub(begun), after - before})
+	return errors.Join(exchangeErr, err)
+}
+
+// waits is what there is of several.
+type waits struct {
+	took []time.Duration
+	work time.Duration // the most
+}
+
+func (s *waits) add(w wait) {
+	s.took = append(s.took, w.took)
+	s.work = max(s.work, w.work)
 }
 
 // peakMemory is the most memory that has been resident in the contender at a time.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ func TestParseRequest(t *testing.T) {
 
 // TestClients lets each kind of client make exchanges with the server.
 func TestClients(t *testing.T) {
-	b, err := startBackend(t.Context())
+	b, err := startBackend(t.Context(), net.ListenConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +106,7 @@ func TestClients(t *testing.T) {
 
 // TestStopClients stops clients in the middle of an exchange.
 func TestStopClients(t *testing.T) {
-	b, err := startBackend(t.Context())
+	b, err := startBackend(t.Context(), net.ListenConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 )
 
@@ -32,7 +33,7 @@ func newBench(ctx context.Context, s settings) (*bench, error) {
 	if b.certificate, err = makeCertificate(dir); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	if b.backend, err = startBackend(ctx); err != nil {
+	if b.backend, err = startBackend(ctx, net.ListenConfig{}); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return b, nil
