@@ -1,6 +1,8 @@
 package completion
 
 import (
+	"errors"
+	"net/netip"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -65,5 +67,43 @@ func TestSendsAreShared(t *testing.T) {
 				t.Errorf("%d bytes are left for the end of the turn", left)
 			}
 		})
+	}
+}
+
+// TestSystemKeepsLittle sees that the system takes little of what is sent to a peer that reads
+// nothing, whatever it would take by itself.
+func TestSystemKeepsLittle(t *testing.T) {
+	const most = maxUnsent + 128<<10 // and what the peer's own buffer and a segment have
+	fd, bound, err := listen(Address{AddrPort: netip.MustParseAddrPort("127.0.0.1:0")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeFD(fd)
+	peer, err := newSocket(bound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeFD(peer)
+	if err := unix.SetsockoptInt(peer, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<10); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Connect(peer, toSockaddr(bound)); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+		t.Fatal(err)
+	}
+	accepted, _, err := acceptSocket(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeFD(accepted)
+	taken, data := 0, make([]byte, 64<<10)
+	for taken <= most {
+		n, errno := rawSend(accepted, data)
+		if errno != 0 {
+			break
+		}
+		taken += n
+	}
+	if taken > most {
+		t.Errorf("it has taken more than %d bytes", most)
 	}
 }
