@@ -15,8 +15,8 @@ func TestLimitsPage(t *testing.T) {
 	size := func(n, bytes int) string { return fmt.Sprintf("%s of %s", limits.Count(n), limits.Size(bytes)) }
 	limits.Compare(t, "../..", "port", []limits.Limit{
 		limits.Of("receive buffers", "", size(defaultMaxBuffers, defaultBufferSize), "from half of them on copies are kept; see below", "`fwx_port_buffers_kept`", "TestNobodyWaitsForThoseWhoDoNotRead"),
-		limits.Of("copies that stand for receive buffers", "", limits.Size(defaultMaxBuffers / 2 * defaultBufferSize), "connections that do not move make room", "`fwx_port_buffer_copies_bytes`, `fwx_connections_shed_total`", "TestShortage"),
-		limits.Of("receives that wait for a buffer", "", "one for each connection and direction", "after " + limits.Time(ShortageTime) + ": 503 of `/healthz`, an alert", "`fwx_port_shortage_seconds`", "TestShortage"),
+		limits.Of("copies that stand for receive buffers", "", limits.Size(defaultMaxBuffers/2*defaultBufferSize), "connections that do not move make room", "`fwx_port_buffer_copies_bytes`, `fwx_connections_shed_total`", "TestShortage"),
+		limits.Of("receives that wait for a buffer", "", "one for each connection and direction", "after "+limits.Time(ShortageTime)+": 503 of `/healthz`, an alert", "`fwx_port_shortage_seconds`", "TestShortage"),
 		limits.Of("what the system keeps of what was sent on a connection and is not under way (Linux)", "", limits.Size(maxUnsent), "the send waits", "", "TestSystemKeepsLittle"),
 		limits.Of("how long one queue of a worker has its turn", "", limits.Time(turnShare), "the others have theirs", "", "TestTurnIsShared"),
 		limits.Of("what handlers send or write until the system moves it (io_uring)", "", limits.Size(transferBatch), "it is moved before the next handler", "", "TestSendsAreShared"),
