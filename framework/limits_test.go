@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fwx/framework/fwxtest/limits"
+	"fwx/framework/internal/certs"
 	"fwx/framework/logqueue"
 	"fwx/framework/wire/http1"
 )
@@ -41,7 +42,7 @@ func TestLimitsPage(t *testing.T) {
 		},
 		"tls": {
 			limits.Of("handshakes that are made", "", limits.Count(maxHandshakes), "they wait for their turn, within `handshake_timeout`", "`fwx_tls_handshakes_total`", "TestTLSManyHandshakes"),
-			limits.Of("handshakes that wait for their clients", "`listener.tls.handshake_timeout`", each(maxWaitingHandshakes, defaultHandshakeTimeout), "the one that has waited for longest ends", "`fwx_tls_handshakes_total`", "TestTLSOnlyHellos"),
+			limits.Of("handshakes that wait for their clients", "`listener.tls.handshake_timeout`", each(maxWaitingHandshakes, certs.DefaultHandshakeTimeout), "the one that has waited for longest ends", "`fwx_tls_handshakes_total`", "TestTLSOnlyHellos"),
 		},
 		"http": {
 			limits.Of("the head of a request", "`listener.http.max_header`, `max_request_line`, `max_fields`", fmt.Sprintf("%s, of it the first line %s; %d fields", limits.Size(http1.DefaultLimits.Head), limits.Size(http1.DefaultLimits.Line), http1.DefaultLimits.Fields), "431, 414; 502 for a response", "`fwx_http_requests_total`", "TestHTTPRefused"),

@@ -23,7 +23,8 @@ const (
 	clientCertificateRequired = "required"
 )
 
-const defaultHandshakeTimeout = 10 * time.Second
+// DefaultHandshakeTimeout bounds a handshake when the settings do not.
+const DefaultHandshakeTimeout = 10 * time.Second
 
 // minVersions are what the lowest version may be; the first is what it is by default.
 var minVersions = []string{"1.2", "1.3", "1.1", "1.0"}
@@ -105,7 +106,7 @@ func (t *ListenerTLS) Check(check strict.Checker) {
 	}
 	check.OneOf("min_version", &t.MinVersion, "version of TLS", minVersions)
 	checkProtocols(check, t.ALPN)
-	check.Duration("handshake_timeout", &t.HandshakeTimeout, defaultHandshakeTimeout)
+	check.Duration("handshake_timeout", &t.HandshakeTimeout, DefaultHandshakeTimeout)
 	if t.Mode == Terminate && len(t.Certificates) == 0 {
 		check.Errorf("certificates", `wants at least one, { cert = "FILE", key = "FILE" }, to terminate TLS; "fwx cert self-signed" makes one to try it with`)
 	}
