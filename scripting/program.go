@@ -123,5 +123,5 @@ func (p *program) end() string {
 
 // compile compiles the text of a script; name is its path in errors.
 func compile(name string, source []byte) (*prototype, error) {
-	return syntax.Compile(name, source, guardConcats)
+	return syntax.CompileGuarded(name, source)
 }

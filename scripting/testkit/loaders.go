@@ -27,7 +27,7 @@ func openLoaders(L *lua.LState) {
 
 // giveCompiled returns a compiled function, or nil and what is wrong.
 func giveCompiled(L *lua.LState, name string, source []byte) int {
-	proto, err := syntax.Compile(name, source, nil)
+	proto, err := syntax.Compile(name, source)
 	if err != nil {
 		return giveFailure(L, err)
 	}

@@ -28,7 +28,7 @@ func load(path string) (*suite, error) {
 	if err != nil {
 		return nil, err
 	}
-	code, err := syntax.Compile(path, source, nil)
+	code, err := syntax.Compile(path, source)
 	if err != nil {
 		return nil, err
 	}

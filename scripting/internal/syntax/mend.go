@@ -11,6 +11,7 @@ import (
 // rewrites these trees, before they are compiled, into others that mean the same and
 // are compiled rightly. Each file of this package has one kind of them, with its cause:
 //
+//	concat.go    "..", if it is to have a bound
 //	assign.go    assignments of several values, or of "and" and "or" to a local
 //	fold.go      constants: numbers, and "and", "or" and "not" of them
 //	loops.go     the values of a generic "for", and where loops begin again
@@ -39,6 +40,7 @@ type mender struct {
 	labels  int // that were made up
 	depth   int
 	appends bool // a constructor needs the function that appends
+	guards  bool // concatenations become calls
 }
 
 // scope is a block with its locals.
@@ -57,9 +59,9 @@ type function struct {
 	upvalues map[string]bool // those of them that are locals
 }
 
-// mend rewrites a chunk. It panics with a mistake.
-func mend(chunk []ast.Stmt) []ast.Stmt {
-	m := &mender{scope: newFunction(nil)}
+// mend rewrites a chunk; guards says that it is a guarded one. It panics with a mistake.
+func mend(chunk []ast.Stmt, guards bool) []ast.Stmt {
+	m := &mender{scope: newFunction(nil), guards: guards}
 	chunk = m.statements(chunk)
 	if m.appends {
 		chunk = append([]ast.Stmt{appending()}, chunk...)
@@ -276,8 +278,7 @@ func (m *mender) replace(place *ast.Expr) {
 		m.replace(&v.Lhs)
 		m.replace(&v.Rhs)
 	case *ast.StringConcatOpExpr:
-		m.replace(&v.Lhs)
-		m.replace(&v.Rhs)
+		*place = m.concatenation(v)
 	case *ast.ArithmeticOpExpr:
 		m.replace(&v.Lhs)
 		m.replace(&v.Rhs)

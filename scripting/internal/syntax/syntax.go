@@ -12,17 +12,27 @@ import (
 	"github.com/yuin/gopher-lua/parse"
 )
 
-// Compile compiles the text of a script, of which change, if there is one, may make
-// another. name is its path in errors, which are "name:line: message".
-func Compile(name string, source []byte, change func([]ast.Stmt) []ast.Stmt) (*lua.FunctionProto, error) {
+// Compile compiles the text of a script. name is its path in errors, which are
+// "name:line: message".
+func Compile(name string, source []byte) (*lua.FunctionProto, error) {
+	return compile(name, source, false)
+}
+
+// CompileGuarded compiles the text of a script in which every ".." is a call of a function.
+// What it returns takes that function, and returns what Compile would.
+func CompileGuarded(name string, source []byte) (*lua.FunctionProto, error) {
+	return compile(name, source, true)
+}
+
+func compile(name string, source []byte, guards bool) (*lua.FunctionProto, error) {
 	chunk, err := parse.Parse(bytes.NewReader(skipHashbang(source)), name)
 	if err != nil {
 		return nil, explain(name, err)
 	}
-	if change != nil {
-		chunk = change(chunk)
+	if guards {
+		chunk = guarded(chunk)
 	}
-	proto, err := generate(name, chunk)
+	proto, err := generate(name, chunk, guards)
 	if err != nil {
 		return nil, explain(name, err)
 	}
@@ -30,7 +40,7 @@ func Compile(name string, source []byte, change func([]ast.Stmt) []ast.Stmt) (*l
 }
 
 // generate compiles a tree, once it has been mended.
-func generate(name string, chunk []ast.Stmt) (proto *lua.FunctionProto, err error) {
+func generate(name string, chunk []ast.Stmt, guards bool) (proto *lua.FunctionProto, err error) {
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
@@ -40,7 +50,7 @@ func generate(name string, chunk []ast.Stmt) (proto *lua.FunctionProto, err erro
 			err = fmt.Errorf("the compiler failed: %v", r)
 		}
 	}()
-	if proto, err = lua.Compile(mend(chunk), name); err != nil {
+	if proto, err = lua.Compile(mend(chunk, guards), name); err != nil {
 		return nil, err
 	}
 	return proto, checkSize(proto)
