@@ -88,7 +88,7 @@ func (h *clientConn) newlyAcknowledged() (bytes int, known bool) {
 	h.down.asked, h.down.acknowledged = true, total
 	switch {
 	case known && !first:
-		bytes = int(total - before) //nolint:gosec // it is a count that grows
+		bytes = int(total - before)
 	case !known && first:
 		bytes = h.offered
 	}

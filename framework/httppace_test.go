@@ -1,7 +1,7 @@
 package framework
 
 import (
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -67,7 +67,7 @@ func TestHTTPSendRateOfAPiece(t *testing.T) {
 		{500, 3 * timeout, true}, // it loses half a second each second
 		{0, timeout + timeout/checksPerTimeout, true},
 	} {
-		t.Run(fmt.Sprint(row.takes), func(t *testing.T) {
+		t.Run(strconv.Itoa(row.takes), func(t *testing.T) {
 			m := newMachine(t)
 			s := m.server(saying("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"))
 			m.start(func(c *Config) { c.Listeners[0].HTTP.SendTimeout, c.Listeners[0].HTTP.SendRate = timeout, rate })
