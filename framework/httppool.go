@@ -29,8 +29,7 @@ func (w *httpPool) takeIdle(key serverKey) *serverConn {
 	if idle == nil {
 		return nil
 	}
-	for n := len(idle.list) - 1; n >= 0; n-- {
-		s := idle.list[n]
+	for n, s := range slices.Backward(idle.list) {
 		w.remove(idle, n)
 		if s.until > w.worker.Now() {
 			s.reused = true
