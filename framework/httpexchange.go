@@ -434,13 +434,11 @@ func (x *Exchange) sent() {
 }
 
 // serverNotReading handles a server that has stopped reading. It may have sent a response all
-// the same.
+// the same; in a tunnel, the client gets what the server has sent before the end does.
 func (x *Exchange) serverNotReading() {
 	x.peerClosed = true
 	if x.tunnel {
-		x.dropServer()
-		x.h.closing = true
-		x.finish()
+		x.server.out = x.h.w.giveBack(x.server.out)
 		return
 	}
 	x.h.await(waitServer)

@@ -42,6 +42,9 @@ func (x *Exchange) takeTunnel() bool {
 	}
 	data := h.rest
 	h.rest = nil
+	if x.peerClosed {
+		return false
+	}
 	x.bytesUp += int64(len(data))
 	x.server.write(data, false)
 	return false
@@ -61,10 +64,11 @@ func (x *Exchange) receiveTunnel() bool {
 	return false
 }
 
-// endTunnel forwards the end of the client's stream.
+// endTunnel forwards the end of the client's stream, if the server still reads. What that
+// sends goes on until its own end comes.
 func (x *Exchange) endTunnel() {
-	if s := x.server; s != nil && !s.sending && s.stream.CloseSend() != nil {
-		x.endOfServer()
+	if s := x.server; s != nil && !s.sending && !x.peerClosed {
+		x.peerClosed = s.stream.CloseSend() != nil
 	}
 }
 

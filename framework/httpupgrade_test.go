@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"fwx/framework/wire/websocket"
 )
@@ -129,6 +130,62 @@ func TestHTTPUpgradesChecked(t *testing.T) {
 		config.Listeners[0].HTTP.Upgrades = []string{"websocket", protocol}
 		if _, err := New(config, nil); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("upgrades: %q", protocol)) {
 			t.Errorf("%q: %v", protocol, err)
+		}
+	}
+}
+
+// What a server has sent in a tunnel goes to the client, and then its end, also when the server
+// takes nothing any more: the client's data then, or its end, goes nowhere.
+func TestHTTPTunnelOfServerThatLeaves(t *testing.T) {
+	for _, filtered := range []bool{false, true} {
+		for _, test := range []struct {
+			name string
+			then func(*machine, *memoryConn)
+		}{
+			{"the client sends", func(_ *machine, c *memoryConn) { c.say("\x81\x80abcd") }},
+			{"it sends again and again", func(m *machine, c *memoryConn) {
+				for range 3 {
+					c.say("\x81\x80abcd")
+					m.settle()
+				}
+			}},
+			{"it ends its stream", func(_ *machine, c *memoryConn) { check(t, c.CloseSend()) }},
+			{"it sends, and ends its stream", func(m *machine, c *memoryConn) {
+				c.say("\x81\x80abcd")
+				m.settle()
+				check(t, c.CloseSend())
+			}},
+		} {
+			m := newMachine(t)
+			m.server(saying(switching("websocket", acceptField)))
+			m.start(func(c *Config) {
+				if filtered {
+					addFilter(c, attaching(messages{&testHTTP{}}))
+				}
+			})
+			c := m.client()
+			c.say(upgradeStart + "Upgrade: websocket\r\n" + keyField + "\r\n")
+			m.settle()                         // the client reads nothing yet
+			const message = "\x82\x7e\x10\x00" // 4096 bytes follow
+			const sent = 28
+			server := m.servers[0].conns[0]
+			for range sent {
+				server.say(message + strings.Repeat("x", 4096))
+				m.settle()
+			}
+			server.ended().Close()
+			m.settle()
+			test.then(m, c)
+			m.settle()
+			var got string
+			for !c.over && m.fake.Elapsed() < time.Hour {
+				got += c.heard()
+				m.pass(time.Second)
+			}
+			_, got, _ = strings.Cut(got, "\r\n\r\n")
+			if n := strings.Count(got, message); n != sent || !c.over || c.err != nil {
+				t.Errorf("filtered %v, %s: %d messages of %d have come, over %v, %v", filtered, test.name, n, sent, c.over, c.err)
+			}
 		}
 	}
 }

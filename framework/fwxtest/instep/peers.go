@@ -149,8 +149,8 @@ func (g *rig) had(c *serverConn) *stream {
 		text = text[:s.end()]
 	}
 	s.Text = []byte(text)
-	if m, _, err := readRequest(text[s.end():]); m.method != "" {
-		s.add(m, 0, err == nil)
+	if m, used, err := readRequest(text[s.end():]); m.method != "" {
+		s.add(m, s.end()+used, err == nil)
 	}
 	return s
 }
