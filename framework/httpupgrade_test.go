@@ -177,12 +177,12 @@ func TestHTTPTunnelOfServerThatLeaves(t *testing.T) {
 			m.settle()
 			test.then(m, c)
 			m.settle()
-			var got string
+			var text strings.Builder
 			for !c.over && m.fake.Elapsed() < time.Hour {
-				got += c.heard()
+				text.WriteString(c.heard())
 				m.pass(time.Second)
 			}
-			_, got, _ = strings.Cut(got, "\r\n\r\n")
+			_, got, _ := strings.Cut(text.String(), "\r\n\r\n")
 			if n := strings.Count(got, message); n != sent || !c.over || c.err != nil {
 				t.Errorf("filtered %v, %s: %d messages of %d have come, over %v, %v", filtered, test.name, n, sent, c.over, c.err)
 			}
