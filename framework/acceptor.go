@@ -88,7 +88,7 @@ func (a *acceptor) isFull() bool {
 	}
 	if !a.full {
 		a.full = true
-		a.fw.logger.Warn("limit of connections reached; further ones wait", "listener", a.listener.config.Name, "max_connections", limit)
+		a.fw.logger.Warn("limit of connections reached; new ones wait", "listener", a.listener.config.Name, "max_connections", limit)
 	}
 	return true
 }

@@ -44,7 +44,7 @@ func (c *Config) checkPlaces(check strict.Checker) {
 		}
 		for _, other := range places {
 			if inTheWay(address, other.address) {
-				check.Errorf("listen", "%s is in the way of %s at %s: an address can be listened on once", address, other.user, other.address)
+				check.Errorf("listen", "%s conflicts with %s at %s: only one can listen on an address", address, other.user, other.address)
 				break
 			}
 		}

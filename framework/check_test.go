@@ -137,7 +137,7 @@ func TestPlaces(t *testing.T) {
 			config.Listeners[0].Listen = tt.one
 			config.Listeners = append(config.Listeners, ListenerConfig{Name: "two", Listen: tt.two, Upstream: "out"})
 			_, err := New(config, nil)
-			if clash := err != nil && strings.Contains(err.Error(), "an address can be listened on once"); clash != tt.clash || !clash && err != nil {
+			if clash := err != nil && strings.Contains(err.Error(), "only one can listen on an address"); clash != tt.clash || !clash && err != nil {
 				t.Errorf("New: %v", err)
 			}
 		})

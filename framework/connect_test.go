@@ -236,7 +236,7 @@ func TestLimitShared(t *testing.T) {
 					eventually(t, "all listeners wait", func() bool {
 						waiting := 0
 						for _, l := range config.Listeners {
-							if g.log.has("limit of connections reached; further ones wait\" listener=" + l.Name) {
+							if g.log.has("limit of connections reached; new ones wait\" listener=" + l.Name) {
 								waiting++
 							}
 						}

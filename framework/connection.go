@@ -282,7 +282,7 @@ func (c *Connection) done(done func(error), err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			c.panicked(c.holder(), r)
-			c.fail(ByFilter, "a filter panicked behind Connection.Go")
+			c.fail(ByFilter, "a filter panicked after Connection.Go")
 		}
 	}()
 	done(err)

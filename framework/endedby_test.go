@@ -28,16 +28,16 @@ var endings = []struct {
 		t.Helper()
 		check(t, client.SetLinger(0))
 		check(t, client.Close())
-	}, status: 499, by: ByClient, reason: "the client has left"},
+	}, status: 499, by: ByClient, reason: "the client closed the connection"},
 	{name: "a malformed request", request: "GET / HTTP/1.1\nHost: a\r\n\r\n", status: 400, by: ByClient, reason: "."},
 	{name: "half a request", request: "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab", act: func(t *testing.T, _ *gateway, client *net.TCPConn) {
 		t.Helper()
 		check(t, client.CloseWrite())
 	}, status: 400, by: ByClient, reason: "the client ended its request"},
-	{name: "no server", change: func(c *Config) { c.Upstreams[0].Servers = []string{"127.0.0.1:1"} }, status: 502, by: ByServer, reason: "no server answers"},
-	{name: "no answer", request: "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", answer: "close", status: 502, by: ByServer, reason: "without an answer"},
+	{name: "no server", change: func(c *Config) { c.Upstreams[0].Servers = []string{"127.0.0.1:1"} }, status: 502, by: ByServer, reason: "no server could be reached"},
+	{name: "no answer", request: "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", answer: "close", status: 502, by: ByServer, reason: "without a response"},
 	{name: "a malformed answer", answer: "HTTP/1.1 200 OK\nX: y\r\n\r\n", status: 502, by: ByServer, reason: "malformed"},
-	{name: "half an answer", answer: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabclose", status: 200, by: ByServer, reason: "before it was complete"},
+	{name: "half an answer", answer: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabclose", status: 200, by: ByServer, reason: "before its response was complete"},
 	{name: "a filter denies", filter: &testHTTP{request: func(*Exchange) Verdict { return Deny("no") }}, status: 403, by: ByFilter, reason: "filter a: no"},
 	{name: "a filter fails", filter: &testHTTP{request: func(*Exchange) Verdict { return Fail("no") }}, status: 500, by: ByFilter, reason: "filter a: no"},
 	{name: "a filter resets", filter: &testHTTP{request: func(x *Exchange) Verdict {
@@ -65,8 +65,8 @@ var endings = []struct {
 		status: 408, by: ByLimit, reason: "took too long",
 	},
 	{name: "a server too slow", change: func(c *Config) { c.Listeners[0].HTTP.ResponseTimeout = 50 * time.Millisecond }, status: 504, by: ByLimit, reason: "took too long"},
-	{name: "idle", change: func(c *Config) { c.Listeners[0].IdleTimeout = 50 * time.Millisecond }, status: 0, by: ByLimit, reason: "idle for 50ms"},
-	{name: "CONNECT", request: "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", status: 501, by: ByGateway, reason: "no proxy"},
+	{name: "idle", change: func(c *Config) { c.Listeners[0].IdleTimeout = time.Second }, status: 0, by: ByLimit, reason: "idle for 1s"},
+	{name: "CONNECT", request: "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", status: 501, by: ByGateway, reason: "not supported"},
 	{name: "a route", change: func(c *Config) { c.Listeners[0].Routes = []RouteConfig{{Status: 404}} }, status: 404, by: ByGateway, reason: "the route says so"},
 	{name: "the service ends", act: func(t *testing.T, g *gateway, _ *net.TCPConn) {
 		t.Helper()

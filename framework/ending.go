@@ -208,7 +208,7 @@ func (c *Connection) checkLinger() {
 // abandon continues without a filter that keeps holding something of a connection that has
 // ended, so that the other filters are told.
 func (c *Connection) abandon() {
-	c.fw.logger.Error("a connection that has ended is kept", "connection", c.id, "by", c.holder(),
+	c.fw.logger.Error("a filter still holds a connection that has ended", "connection", c.id, "by", c.holder(),
 		"event", c.event.Type.String(), "after", c.fw.patience)
 	if c.phase == phaseEnded {
 		c.phaseTimer.Reset(c.fw.patience)

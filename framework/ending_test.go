@@ -221,7 +221,7 @@ func TestClientGoes(t *testing.T) {
 				c := g.dial(t)
 				check(t, c.SetLinger(0))
 				c.Close()
-				if e := ends.one(t); e.outcome != Failed || !strings.Contains(e.reason, "no answer within 200ms") {
+				if e := ends.one(t); e.outcome != Failed || !strings.Contains(e.reason, "connect timed out after 200ms") {
 					t.Errorf("ended %+v", e)
 				}
 			})

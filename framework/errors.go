@@ -22,7 +22,7 @@ var (
 	// ErrNoCertificate is returned by Connection.SetTLSMode if TLS cannot be terminated.
 	ErrNoCertificate = errors.New("the listener has no certificate to terminate TLS with")
 	// ErrNotRunning is returned by Firewall.Reload before Start and after Shutdown.
-	ErrNotRunning = errors.New("the firewall does not run")
+	ErrNotRunning = errors.New("the firewall is not running")
 	// ErrQueueFull is returned by Connection.Send if too much data is waiting.
 	ErrQueueFull = errors.New("too much data is waiting to be sent")
 )

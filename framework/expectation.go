@@ -102,13 +102,13 @@ func (e *Expectation) complete(side stream) error {
 	e.From = slices.Clone(e.From)
 	if len(e.From) == 0 {
 		if !peer.IsValid() {
-			return errors.New("who may connect has to be said: the peer has no IP address")
+			return errors.New("say who may connect: the peer has no IP address")
 		}
 		e.From = []netip.Prefix{netip.PrefixFrom(peer, peer.BitLen())}
 	}
 	if !e.Local.Addr().IsValid() {
 		if !local.IsValid() {
-			return errors.New("where to listen has to be said: this side has no IP address")
+			return errors.New("say where to listen: this side has no IP address")
 		}
 		e.Local = netip.AddrPortFrom(local, e.Local.Port())
 	}
@@ -209,7 +209,7 @@ func (x *Expected) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Overl
 		x.close()
 		x.parent.listener.admit(&Connection{worker: x.parent.worker, origin: x}, a)
 	case err == nil:
-		x.warn(fmt.Errorf("nobody is expected from %s", a.Remote))
+		x.warn(fmt.Errorf("no connection is expected from %s", a.Remote))
 		a.Discard()
 		x.accept()
 	case errors.Is(err, completion.ErrOperationAborted): // the port ends

@@ -212,7 +212,7 @@ func TestExpectFrom(t *testing.T) {
 					if got, err := exchangeFrom(t, test.admitted, x.Address()); err != nil || string(got) != "x" {
 						t.Errorf("got %q, %v", got, err)
 					}
-					if len(test.refused) > 0 && !g.log.has("nobody is expected from") {
+					if len(test.refused) > 0 && !g.log.has("no connection is expected from") {
 						t.Error("nothing is said of those who were not expected")
 					}
 				})

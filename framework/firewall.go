@@ -103,7 +103,7 @@ func (fw *Firewall) Start(ctx context.Context) error {
 	}
 	defer fw.turn.give()
 	if fw.status != statusNew {
-		return errors.New("a firewall starts once")
+		return errors.New("a firewall can be started only once")
 	}
 	fw.status = statusEnded
 	g := fw.current.Load()

@@ -30,9 +30,9 @@ type handshake struct {
 }
 
 var (
-	errHelloMissing = errors.New("the client has sent no ClientHello within the handshake_timeout")
+	errHelloMissing = errors.New("the client sent no ClientHello within the handshake_timeout")
 	errHandshake    = errors.New("it was not done within the handshake_timeout")
-	errCrowded      = errors.New("there are too many handshakes, and of all of them this one has waited for the client for longest")
+	errCrowded      = errors.New("too many handshakes wait for their clients, and this one has waited longest")
 )
 
 // beginTLS starts to receive the client's hello.
@@ -69,7 +69,7 @@ func (n *helloReceived) CompleteAsyncIO(_ bool, bytes int, err error, o *complet
 	case err != nil:
 		c.breakOff(ByClient, fmt.Errorf("TLS: receive: %w", err))
 	case bytes == 0:
-		c.breakOff(ByClient, errors.New("TLS: the client left before its ClientHello was there"))
+		c.breakOff(ByClient, errors.New("TLS: the client closed the connection before its ClientHello was complete"))
 	default:
 		c.onHello(b.Bytes())
 	}
@@ -207,7 +207,7 @@ func (c *Connection) handshakeTimedOut() {
 	case g.stream != nil:
 		g.stream.Abort(errHandshake)
 	case g.turn == handshakeQueued:
-		c.failHandshake(ByLimit, "TLS: there are too many handshakes: this one's turn did not come within the handshake_timeout")
+		c.failHandshake(ByLimit, "TLS: too many handshakes: the turn of this one did not come within the handshake_timeout")
 	default:
 		c.failHandshake(ByLimit, "TLS: "+errHelloMissing.Error())
 	}
@@ -226,7 +226,7 @@ func explainTLSError(err error) error {
 	var remote *net.OpError
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("the peer left in the midst of it")
+		return errors.New("the peer closed the connection during it")
 	case errors.As(err, &wrongPeer):
 		return fmt.Errorf("the peer does not speak TLS: %w", err)
 	case errors.As(err, &unknown):

@@ -561,7 +561,7 @@ func TestHTTPHashedByField(t *testing.T) {
 	if len(servers) < 2 {
 		t.Errorf("all hosts have the same server of four: %v", servers)
 	}
-	for hash, want := range map[string]string{"cookie": `wants "address", or "header:"`, "header:a b": "is no name of a field", "header:": "is no name of a field", "address": ""} {
+	for hash, want := range map[string]string{"cookie": `wants "address", or "header:"`, "header:a b": "is not the name of a field", "header:": "is not the name of a field", "address": ""} {
 		config := httpConfig("auto", "127.0.0.1:1")
 		config.Upstreams[0].Balance, config.Upstreams[0].Hash = balance.Hash, hash
 		if _, err := New(config, nil); want == "" && err != nil || !strings.Contains(fmt.Sprint(err), want) {
@@ -782,7 +782,7 @@ func TestHTTPClientLeaves(t *testing.T) {
 	check(t, c.Close())
 	<-gone
 	eventually(t, "the connection has ended", func() bool { return g.Connections() == 0 })
-	if !g.log.has("the client has left") {
+	if !g.log.has("the client closed the connection") {
 		t.Error("the log does not tell of it")
 	}
 }

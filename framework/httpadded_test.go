@@ -115,9 +115,9 @@ func TestAddedFieldMistakes(t *testing.T) {
 		})
 	}
 	for setting, want := range map[string]string{
-		`request_id = "a b"`:            `listener.http.request_id: "a b": is no name of a field; false has none added`,
-		`request_id = ""`:               `listener.http.request_id: "": is no name of a field; false has none added`,
-		`request_id = "-"`:              `listener.http.request_id: "-": is no name of a field; false has none added`,
+		`request_id = "a b"`:            `listener.http.request_id: "a b": is not the name of a field; false means that none is added`,
+		`request_id = ""`:               `listener.http.request_id: "": is not the name of a field; false means that none is added`,
+		`request_id = "-"`:              `listener.http.request_id: "-": is not the name of a field; false means that none is added`,
 		`request_id = 1`:                `listener.http.request_id: wants a string, not an integer`,
 		`request_id = "content-length"`: `listener.http.request_id: "content-length" is a field that the gateway writes itself`,
 		`via = "no"`:                    `listener.http.via: wants true or false, not a string`,

@@ -85,7 +85,7 @@ func TestHTTPServerSaysMore(t *testing.T) {
 					<-dropped
 				}
 			}
-			if connections.Load() != 2 || !g.log.has("a server has sent more than its answer") {
+			if connections.Load() != 2 || !g.log.has("a server sent data after its response") {
 				t.Errorf("%d connections", connections.Load())
 			}
 		})
@@ -106,12 +106,12 @@ func TestHTTPBadAnswers(t *testing.T) {
 		{"a status of two digits", "HTTP/1.1 99 X\r\n\r\n", "status"},
 		{"a status that is no number", "HTTP/1.1 2x0 OK\r\n\r\n", "status"},
 		{"another version", "HTTP/2.0 200 OK\r\n\r\n", "version"},
-		{"a folded line", ok + "X: a\r\n b\r\nContent-Length: 0\r\n\r\n", "malformed answer"},
+		{"a folded line", ok + "X: a\r\n b\r\nContent-Length: 0\r\n\r\n", "malformed response"},
 		{"a space before a colon", ok + "X : a\r\nContent-Length: 0\r\n\r\n", "name"},
 		{"a NUL", ok + "X: a\x00\r\nContent-Length: 0\r\n\r\n", ""},
 		{"a status line that is too long", "HTTP/1.1 200 " + strings.Repeat("x", 20_000) + "\r\n\r\n", "long"},
 		{"too many fields", ok + strings.Repeat("X: y\r\n", 200) + "\r\n", "fields"},
-		{"the end of a switch that was not asked for", "HTTP/1.1 101 Switching Protocols\r\n\r\n", "unasked"},
+		{"the end of a switch that was not asked for", "HTTP/1.1 101 Switching Protocols\r\n\r\n", "without being asked"},
 		{"interim answers without end", strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", maxInterims+1), "interim"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -190,7 +190,7 @@ func TestHTTPServerResets(t *testing.T) {
 				if err == nil {
 					t.Error("the client cannot see that it is incomplete")
 				}
-				eventually(t, "the log tells of it", func() bool { return g.log.has("before it was complete") || g.log.has("reset") })
+				eventually(t, "the log tells of it", func() bool { return g.log.has("its response was complete") || g.log.has("reset") })
 			case err != nil:
 				t.Error(err)
 			case test.status == 502:

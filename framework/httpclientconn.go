@@ -405,7 +405,7 @@ func (h *clientConn) expire() {
 // readsTooSlowly ends the connection of a client that reads below send_rate.
 func (h *clientConn) readsTooSlowly() {
 	h.c.listener.httpCutOff.Add(h.w.worker.Index(), 1)
-	h.cutOff(ByLimit, fmt.Sprintf("the client has taken less than %d bytes/s of what was sent to it (send_rate) for longer than %v (send_timeout)", h.config.SendRate, h.config.SendTimeout))
+	h.cutOff(ByLimit, fmt.Sprintf("the client read less than %d bytes/s (send_rate) for longer than %v (send_timeout)", h.config.SendRate, h.config.SendTimeout))
 }
 
 // cutOff ends the connection at once.

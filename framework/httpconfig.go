@@ -83,7 +83,7 @@ const NoField AddedField = "-"
 // UnmarshalText accepts a name.
 func (f *AddedField) UnmarshalText(text []byte) error {
 	if !http1.ValidName(string(text)) || AddedField(text) == NoField {
-		return errors.New("is no name of a field; false has none added")
+		return errors.New("is not the name of a field; false means that none is added")
 	}
 	*f = AddedField(text)
 	return nil
@@ -211,7 +211,7 @@ func (h *HTTPConfig) check(check strict.Checker) {
 		h.RequestID = defaultRequestID
 	case h.RequestID == NoField:
 	case !http1.ValidName(name):
-		check.Errorf("request_id", "%q is no name of a field", name)
+		check.Errorf("request_id", "%q is not the name of a field", name)
 	case http1.Reserved(name):
 		check.Errorf("request_id", "%q is a field that the gateway writes itself", name)
 	}
@@ -261,7 +261,7 @@ func (f *FieldsConfig) check(check strict.Checker, added []addedField) {
 		case i >= 0 && (where == "remove" || added[i].replaces):
 			check.Errorf(where, "%q is added by the gateway after the changes of the route, which do nothing to it: %s in [listener.http] leaves it out", n, added[i].without)
 		case !http1.ValidName(n):
-			check.Errorf(where, "%q is no name of a field", n)
+			check.Errorf(where, "%q is not the name of a field", n)
 		case http1.Reserved(n):
 			check.Errorf(where, "%q is a field that the gateway writes itself", n)
 		}

@@ -151,7 +151,7 @@ func (x *Exchange) complete() {
 	switch most := int64(h.config.MaxBody); {
 	case r.Is("CONNECT"): // what follows may be meant for the host named in the request
 		x.keepAlive = false
-		x.fail(501, ByGateway, "the gateway is no proxy: CONNECT")
+		x.fail(501, ByGateway, "CONNECT is not supported")
 		return
 	case most > 0 && r.Length() > most:
 		x.fail(413, ByLimit, "the body is longer than max_body")
@@ -219,7 +219,7 @@ func (x *Exchange) connect() {
 }
 
 func (x *Exchange) unreachable() string {
-	return fmt.Sprintf("upstream %q: no server answers, the last one being %s: %v", x.upstream.config.Name, x.target.address, x.lastErr)
+	return fmt.Sprintf("upstream %q: no server could be reached, the last one tried was %s: %v", x.upstream.config.Name, x.target.address, x.lastErr)
 }
 
 // choose occupies a place at a server, unless the exchange has one. It returns false if no
@@ -283,7 +283,7 @@ func (x *Exchange) idleServer() *serverConn {
 	return x.h.w.takeIdle(x.target)
 }
 
-var errConnectTimeout = errors.New("no answer in time")
+var errConnectTimeout = errors.New("connect timed out")
 
 // connectTimedOut gives up a server that takes too long to connect.
 func (x *Exchange) connectTimedOut() {
@@ -459,7 +459,7 @@ func (x *Exchange) serverEnded(err error) {
 		}
 		return
 	case x.responseState != responseHead:
-		x.breakResponse(ByServer, "the server ended its answer before it was complete")
+		x.breakResponse(ByServer, "the server closed the connection before its response was complete")
 		return
 	}
 	s := x.server
@@ -483,7 +483,7 @@ func (x *Exchange) serverEnded(err error) {
 	x.fail(502, ByServer, fmt.Sprintf("%s: %v", x.target.address, err))
 }
 
-var errNoAnswer = errors.New("the server closed the connection without an answer")
+var errNoAnswer = errors.New("the server closed the connection without a response")
 
 // maxRetries bounds how often a request is sent again.
 const maxRetries = 3
@@ -554,7 +554,7 @@ func (x *Exchange) cutOff(by EndedBy, reason string) {
 func (x *Exchange) abandon() {
 	x.inheritEnd()
 	if x.reason == "" && !x.tunnel {
-		x.by, x.reason = ByClient, "the client has left"
+		x.by, x.reason = ByClient, "the client closed the connection"
 		if x.status == 0 {
 			x.status = 499
 		}

@@ -81,7 +81,7 @@ func (n *fileFound) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Over
 	case err != nil:
 		x.fail(500, ByGateway, "the answer's file: "+err.Error())
 	case !info.Mode().IsRegular():
-		x.fail(404, ByFilter, "the answer's file is no regular file")
+		x.fail(404, ByFilter, "the answer's file is not a regular file")
 	default:
 		f.begin(info)
 	}
@@ -160,7 +160,7 @@ func (n *fileRead) CompleteAsyncIO(_ bool, bytes int, err error, _ *completion.O
 	h := x.h
 	switch {
 	case errors.Is(err, completion.ErrHandleEOF):
-		x.breakResponse(ByGateway, "the answer's file has become shorter")
+		x.breakResponse(ByGateway, "the answer's file was truncated while it was sent")
 	case err != nil:
 		x.breakResponse(ByGateway, "the answer's file: "+err.Error())
 	default:

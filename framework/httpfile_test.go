@@ -167,7 +167,7 @@ func TestHTTPAnswerFileShrinks(t *testing.T) {
 	if n, err := io.Copy(io.Discard, p.Body); err == nil || n >= 64<<20 {
 		t.Errorf("%d bytes, %v", n, err)
 	}
-	eventually(t, "the log tells of it", func() bool { return g.log.has("has become shorter") })
+	eventually(t, "the log tells of it", func() bool { return g.log.has("was truncated") })
 }
 
 // A client that takes a large file slowly, or leaves, keeps neither memory nor the file.

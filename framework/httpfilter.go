@@ -272,7 +272,7 @@ func (x *Exchange) gatherUp(w *gatheredBody, content []byte) {
 		x.fail(503, ByLimit, errMemory.Error())
 	case w.gather(content):
 	case w.overflow == OverflowRefuse:
-		x.fail(413, ByLimit, "the body is longer than a filter takes")
+		x.fail(413, ByLimit, "the body is longer than a filter accepts")
 	case w.overflow == OverflowSpool:
 		gathered := w.data
 		w.data = nil
@@ -316,7 +316,7 @@ func (x *Exchange) gatherDown(w *gatheredBody, content []byte) {
 		x.fail(503, ByLimit, errMemory.Error())
 	case w.gather(content):
 	case w.overflow == OverflowRefuse:
-		x.fail(502, ByLimit, "the body is longer than a filter takes")
+		x.fail(502, ByLimit, "the body is longer than a filter accepts")
 	default:
 		w.pass()
 		x.passHead()
@@ -538,7 +538,7 @@ func (x *Exchange) answered(an *answer, filter string) {
 	case an.status < 200 || an.status > 599 || !validFields(an.fields):
 		an.dispose()
 		x.h.c.failedBy(filter)
-		x.fail(500, ByFilter, "filter "+filter+": an answer that cannot be sent")
+		x.fail(500, ByFilter, "filter "+filter+": its answer cannot be sent")
 	case an.file != nil:
 		x.respondFile(an)
 	default:

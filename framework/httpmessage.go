@@ -29,7 +29,7 @@ type Message struct {
 
 // ErrNotWebSocket is returned by Connection.SendMessage and Connection.CloseWebSocket on a
 // connection that is not a WebSocket, or one whose messages no filter sees.
-var ErrNotWebSocket = errors.New("the connection is no WebSocket whose messages are looked at")
+var ErrNotWebSocket = errors.New("the connection is not a WebSocket whose messages filters see")
 
 // webSocket is an upgraded connection whose messages filters see.
 type webSocket struct {
@@ -170,7 +170,7 @@ func (x *Exchange) applyMessageVerdict(a *filterPass, name string, v Verdict) bo
 	case v.kind == verdictPass:
 	case v.kind == verdictReplace && a.opcode == websocket.Text && !utf8.Valid(v.data):
 		x.h.c.failedBy(name)
-		x.closeWebSocket(ByFilter, websocket.CodeInternalError, "", "filter "+name+": it replaces a text by what is not UTF-8")
+		x.closeWebSocket(ByFilter, websocket.CodeInternalError, "", "filter "+name+": it replaced a text message with data that is not UTF-8")
 		return false
 	case v.kind == verdictReplace:
 		a.chunk = v.data
@@ -243,7 +243,7 @@ func (x *Exchange) violated(dir Direction, err error) {
 	if code == websocket.CodeTooBig {
 		by = ByLimit
 	}
-	x.closeWebSocket(by, code, "", fmt.Sprintf("%s: a message that is refused: %v", sender, err))
+	x.closeWebSocket(by, code, "", fmt.Sprintf("%s: refused message: %v", sender, err))
 }
 
 // closeWebSocket sends a close frame to both sides, unless that has been done. why, unless it

@@ -242,12 +242,12 @@ func TestWebSocketCounts(t *testing.T) {
 		{"deny", func(s *socket) { s.text("deny") }, "close 1008", "1008", "filter a: not that", 1, 0},
 		{"fail", func(s *socket) { s.text("fail") }, "close 1011", "1011", "filter a: broken", 1, 0},
 		{"a wrong verdict", func(s *socket) { s.text("answer") }, "close 1011", "1011", "filter a: verdict answer does not suit a message", 1, 0},
-		{"a text that is none", func(s *socket) { s.text("garbage") }, "close 1011", "1011", "filter a: it replaces a text by what is not UTF-8", 1, 0},
+		{"a text that is none", func(s *socket) { s.text("garbage") }, "close 1011", "1011", "filter a: it replaced a text message with data that is not UTF-8", 1, 0},
 		{"a panic", func(s *socket) { s.text("panic") }, "close 1011", "1011", "filter a: it panicked", 1, 0},
-		{"too long", func(s *socket) { s.text(strings.Repeat("a", 1001)) }, "close 1009", "1009", "the client: a message that is refused: 1009", 0, 0},
-		{"no UTF-8", func(s *socket) { s.text("\xff") }, "close 1007", "1007", "the client: a message that is refused: 1007", 0, 0},
-		{"without a mask", func(s *socket) { _, _ = s.conn.Write([]byte{0x81, 0}) }, "close 1002", "1002", "the client: a message that is refused: 1002", 0, 0},
-		{"a server that errs", func(s *socket) { s.text("raw") }, "close 1002", "1002", server + ": a message that is refused: 1002", 1, 0},
+		{"too long", func(s *socket) { s.text(strings.Repeat("a", 1001)) }, "close 1009", "1009", "the client: refused message: 1009", 0, 0},
+		{"no UTF-8", func(s *socket) { s.text("\xff") }, "close 1007", "1007", "the client: refused message: 1007", 0, 0},
+		{"without a mask", func(s *socket) { _, _ = s.conn.Write([]byte{0x81, 0}) }, "close 1002", "1002", "the client: refused message: 1002", 0, 0},
+		{"a server that errs", func(s *socket) { s.text("raw") }, "close 1002", "1002", server + ": refused message: 1002", 1, 0},
 		{"close", func(s *socket) { s.text("close") }, "close 4001", "other", "", 1, 0},
 		{"the client closes", func(s *socket) {
 			s.send(websocket.Frame{Opcode: websocket.Close, Final: true}, string(websocket.AppendClose(nil, 3000, "")))

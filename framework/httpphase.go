@@ -86,8 +86,8 @@ var calls = [...]struct {
 	phases  phases
 	refusal error
 }{
-	callHead:    {in(phaseHead, phaseGathered), tooLate("a head can be changed until it goes on: when a filter is told of it, or is given its whole body")},
-	callRoute:   {in(phaseHead, phaseGathered), tooLate("the upstream can be set until the request goes on: when a filter is told of its head, or is given its whole body")},
+	callHead:    {in(phaseHead, phaseGathered), tooLate("a head can be changed until it is forwarded: when a filter is told of it, or is given its whole body")},
+	callRoute:   {in(phaseHead, phaseGathered), tooLate("the upstream can be set until the request is forwarded: when a filter is told of its head, or is given its whole body")},
 	callWhole:   {in(phaseHead), tooLate("a whole body can be asked for when a filter is told of the message's head")},
 	callDecode:  {in(phaseHead), tooLate("a body can be decoded when a filter is told of the message's head")},
 	callTrailer: {in(phaseEnd), tooLate("trailers can be changed when the handler is given the end of the body, unless it was gathered: then none are sent")},

@@ -53,7 +53,7 @@ func (x *Exchange) receiveHead() bool {
 	case err != nil:
 		x.place.Report(err)
 		x.dropServer()
-		x.fail(502, ByServer, fmt.Sprintf("%s: a malformed answer: %v", x.target.address, err))
+		x.fail(502, ByServer, fmt.Sprintf("%s: malformed response: %v", x.target.address, err))
 		return false
 	case !done:
 		return true
@@ -103,7 +103,7 @@ func (x *Exchange) passInterim() {
 // maxInterims bounds the interim responses to a request.
 const maxInterims = 100
 
-var errInterims = fmt.Errorf("more than %d interim answers", maxInterims)
+var errInterims = fmt.Errorf("more than %d interim responses", maxInterims)
 
 // passHead sends the response's head to the client, after the filters.
 func (x *Exchange) passHead() {
@@ -156,7 +156,7 @@ func (x *Exchange) receiveBody() bool {
 			x.fail(503, ByLimit, errMemory.Error())
 			return false
 		}
-		x.breakResponse(ByServer, fmt.Sprintf("%s: a malformed answer: %v", x.target.address, err))
+		x.breakResponse(ByServer, fmt.Sprintf("%s: malformed response: %v", x.target.address, err))
 		return false
 	}
 	if h.wait == waitServer {
@@ -214,7 +214,7 @@ func (x *Exchange) endResponse() {
 	}
 	if s := x.server; s != nil {
 		if len(s.rest) > 0 {
-			h.c.fw.logger.Warn("a server has sent more than its answer", "upstream", x.upstream.config.Name, "server", x.target.address.String(),
+			h.c.fw.logger.Warn("a server sent data after its response", "upstream", x.upstream.config.Name, "server", x.target.address.String(),
 				"id", string(x.id[:]), "bytes", len(s.rest))
 		}
 		again := x.requestState == requestComplete && !x.peerClosed && x.response.KeepAlive() && x.responseBody.Body.Done()

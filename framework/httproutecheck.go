@@ -59,7 +59,7 @@ func (r *RouteConfig) checkCondition(check strict.Checker) {
 		key, upper := fmt.Sprintf("methods[%d]", i), strings.ToUpper(m)
 		switch {
 		case !http1.ValidName(m):
-			check.Errorf(key, "%q is no method", m)
+			check.Errorf(key, "%q is not a method", m)
 		case m != upper && slices.Contains(knownMethods, upper):
 			check.Errorf(key, "%q fits no request, since the case of a method counts: write %q", m, upper)
 		case m == http.MethodConnect:

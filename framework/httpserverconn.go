@@ -106,7 +106,7 @@ func (s *serverConn) secured(err error) {
 	defer s.x.recoverPanic()
 	if err == nil {
 		if agreed := stream.ConnectionState().NegotiatedProtocol; agreed != "" && agreed != alpnHTTP {
-			err = fmt.Errorf("TLS handshake: the server was offered %q by the upstream's alpn and has taken it, but what is spoken is %q", agreed, alpnHTTP)
+			err = fmt.Errorf("TLS handshake: the server selected ALPN %q, which the upstream's alpn offers, but the gateway speaks %q", agreed, alpnHTTP)
 		}
 	}
 	if err != nil || s.closed {
@@ -157,7 +157,7 @@ func (r *serverReceived) CompleteAsyncIO(_ bool, bytes int, err error, o *comple
 	case x == nil: // it was closed, or sent data without a request
 		if b != nil {
 			b.Release()
-			s.w.fw.logger.Warn("a server has sent more than its answer", "upstream", s.key.upstream.config.Name, "server", s.key.address.String(), "bytes", bytes)
+			s.w.fw.logger.Warn("a server sent data after its response", "upstream", s.key.upstream.config.Name, "server", s.key.address.String(), "bytes", bytes)
 		}
 		s.w.forget(s)
 		s.close()

@@ -154,7 +154,7 @@ func (s *Spool) reserve(n int) bool {
 		s.x.fail(413, ByLimit, "the body is longer than the max_body of the spool")
 		return false
 	case total > int64(c.MaxTotal):
-		s.x.fail(503, ByLimit, "the spool has its max_total")
+		s.x.fail(503, ByLimit, "the spool has reached its max_total")
 		return false
 	}
 	return true
@@ -189,7 +189,7 @@ func (n *spoolOpened) CompleteAsyncIO(_ bool, _ int, err error, o *completion.Ov
 func (s *Spool) unlink(w *completion.Worker) {
 	left := func(err error) {
 		if err != nil {
-			s.l.fw.logger.Error("a file of the spool is left", "listener", s.l.config.Name, "file", s.path, "error", err)
+			s.l.fw.logger.Error("a file of the spool could not be removed", "listener", s.l.config.Name, "file", s.path, "error", err)
 		}
 	}
 	o := w.CreateOverlapped()

@@ -194,7 +194,7 @@ func TestHTTPToServerAgreedByALPN(t *testing.T) {
 			t.Errorf("%s: %s, want %d", path, p.Status, status)
 		}
 		if status == 502 {
-			g.answered(t, p, status, "has taken it, but what is spoken is")
+			g.answered(t, p, status, "which the upstream's alpn offers, but the gateway speaks")
 		}
 	}
 	for says, change := range map[string]func(*Config){

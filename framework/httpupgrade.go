@@ -18,8 +18,8 @@ import (
 const protocolWebSocket = "websocket"
 
 var (
-	errUnasked   = errors.New("it switches protocols unasked")
-	errNotAgreed = errors.New("it accepts the WebSocket with a wrong Sec-WebSocket-Accept, or without")
+	errUnasked   = errors.New("it switched protocols without being asked")
+	errNotAgreed = errors.New("its Sec-WebSocket-Accept is wrong or missing")
 )
 
 // checkUpgrades reports mistakes in the list of protocols to which connections may be
@@ -36,7 +36,7 @@ func (h *HTTPConfig) checkUpgrades(check strict.Checker) {
 		case !http1.ValidName(name) || versioned && !http1.ValidName(version):
 			check.Errorf("upgrades", "%q is not the name of a protocol", protocol)
 		case strings.HasPrefix(name, "h2") || name == "http":
-			check.Errorf("upgrades", "%q: HTTP/2 would pass all filters, routes and logs by as a tunnel; it is never passed on", protocol)
+			check.Errorf("upgrades", "%q: HTTP/2 in a tunnel would bypass all filters, routes and logs, and is never forwarded", protocol)
 		}
 	}
 }

@@ -33,7 +33,7 @@ func TestHTTPClientLeavesInConnect(t *testing.T) {
 	c.Reset()
 	m.settle()
 	is(0, 0)
-	if !m.log.has(`status=499 reason="the client has left"`) || m.counter(t, metricRequests, "4xx") != 1 || m.Connections() != 0 {
+	if !m.log.has(`status=499 reason="the client closed the connection"`) || m.counter(t, metricRequests, "4xx") != 1 || m.Connections() != 0 {
 		t.Errorf("%v are counted, %d connections", m.counter(t, metricRequests, "4xx"), m.Connections())
 	}
 	m.fake.MendConnect(at)
@@ -70,7 +70,7 @@ func TestHTTPClientLeavesInHandshake(t *testing.T) {
 				return g.Connections() == 0 && g.counter(t, metricActive, "in") == 0 && s.Connections == 0 && s.Failed == 0 &&
 					g.counter(t, "fwx_tls_upstream_handshakes_total", "failed") == 1 && g.counter(t, metricRequests, "4xx") == 1
 			})
-			if !g.log.has(`status=499 reason="the client has left"`) {
+			if !g.log.has(`status=499 reason="the client closed the connection"`) {
 				t.Error("the log does not tell of it")
 			}
 		})

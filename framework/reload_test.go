@@ -413,7 +413,7 @@ func TestReloadSameFilter(t *testing.T) {
 	}
 }
 
-// TestReloadWhen sees what Reload does when the firewall does not run, and when
+// TestReloadWhen sees what Reload does when the firewall is not running, and when
 // several call it.
 func TestReloadWhen(t *testing.T) {
 	d := &diary{}

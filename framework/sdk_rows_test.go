@@ -230,7 +230,7 @@ func TestOkToTerminate(t *testing.T) {
 					cancel()
 					check(t, g.Shutdown(ctx))
 					wantReset(t, client)
-					if !g.log.has("a connection that has ended is kept") || ends.one(t).outcome != Failed {
+					if !g.log.has("a filter still holds a connection that has ended") || ends.one(t).outcome != Failed {
 						t.Errorf("ended %+v", ends.one(t))
 					}
 					continue

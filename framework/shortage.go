@@ -48,7 +48,7 @@ func (fw *Firewall) short(w *completion.Worker) {
 	}
 	for _, c := range shed {
 		c.listener.shed.Add(w.Index(), 1)
-		reason := fmt.Sprintf("the worker has no receive buffers left, and nothing has moved here for %v", (now - c.active).Round(time.Millisecond))
+		reason := fmt.Sprintf("the worker has no receive buffers left, and no data has moved on this connection for %v", (now - c.active).Round(time.Millisecond))
 		if h := c.clientConn(); h != nil {
 			h.cutOff(ByLimit, reason)
 		} else {

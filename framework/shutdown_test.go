@@ -124,7 +124,7 @@ func TestNeverResumes(t *testing.T) {
 					if first.ended.Load() != 1 || f.ended.Load() != 1 || second.ended.Load() != 1 {
 						t.Errorf("the end was told %d, %d and %d times", first.ended.Load(), f.ended.Load(), second.ended.Load())
 					}
-					if !g.log.has("a connection that has ended is kept") || !g.log.has("by=b") {
+					if !g.log.has("a filter still holds a connection that has ended") || !g.log.has("by=b") {
 						t.Error("the filter is not named in the log")
 					}
 					if err := c.Send(Upstream, []byte("x")); !errors.Is(err, ErrTerminating) {

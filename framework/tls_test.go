@@ -462,7 +462,7 @@ func TestTLSOnlyHellos(t *testing.T) {
 			on(func(h *handshakeLimiter) { h.waiting += maxWaitingHandshakes - len(clients) }) // as if there were more
 			late := g.dial(t)
 			must(late.Write(hello.Bytes()))(t)
-			eventually(t, "the oldest has ended", func() bool { return g.log.has("has waited for the client for longest") })
+			eventually(t, "the oldest has ended", func() bool { return g.log.has("has waited longest") })
 			if _, err := io.Copy(io.Discard, clients[0]); errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Error("it is not the oldest that has ended")
 			}

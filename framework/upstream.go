@@ -237,7 +237,7 @@ func (c *Connection) unreachable() {
 	case a.lastErr == nil:
 		c.fail(ByServer, fmt.Sprintf("upstream %q: %v", c.Upstream(), a.refusal))
 	default:
-		c.fail(ByServer, fmt.Sprintf("upstream %q: no server could be connected, the last one being %s: %v", c.Upstream(), c.server, a.lastErr))
+		c.fail(ByServer, fmt.Sprintf("upstream %q: no server could be connected, the last one tried was %s: %v", c.Upstream(), c.server, a.lastErr))
 	}
 }
 
@@ -280,7 +280,7 @@ func (c *Connection) connected(side stream) {
 // tryNext continues with the next server.
 func (c *Connection) tryNext(err error) {
 	if errors.Is(err, completion.ErrOperationAborted) {
-		err = fmt.Errorf("no answer within %v", c.connectTimeout())
+		err = fmt.Errorf("connect timed out after %v", c.connectTimeout())
 	}
 	c.serverFailed(err)
 	c.connect()

@@ -95,7 +95,7 @@ func (u UpstreamConfig) checkHash(check strict.Checker) {
 	case u.Balance != balance.Hash:
 		check.Errorf("hash", "is for balance = %q", balance.Hash)
 	case header && !http1.ValidName(name):
-		check.Errorf("hash", "%q is no name of a field", name)
+		check.Errorf("hash", "%q is not the name of a field", name)
 	case !header && u.Hash != HashAddress:
 		check.Errorf("hash", "%q: wants %q, or %q and the name of a field", u.Hash, HashAddress, HashHeader)
 	}

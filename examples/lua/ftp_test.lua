@@ -60,7 +60,7 @@ function T.lets_nobody_else_connect(t)
   local told = passive(t, conn, "227 Entering Passive Mode (192,0,2,21,19,137)\r\n")
   local other = t:connect { client = "10.0.0.66", to = "192.0.2.1:" .. port_of(told) }
   t:equal(other.state, "reset")
-  t:match(t:logs("still expected")[1].error, "nobody is expected from 10.0.0.66")
+  t:match(t:logs("still expected")[1].error, "no connection is expected from 10.0.0.66")
 end
 
 function T.waits_for_a_minute(t)
