@@ -177,10 +177,10 @@ func BenchmarkGoCall(b *testing.B) {
 	onWorker(bench, func() {
 		s := bench.state
 		th, _ := s.L.NewThread()
-		th.SetContext(&s.meter)
+		s.govern(th)
 		b.ReportAllocs()
 		for b.Loop() {
-			s.meter.left = DefaultBudget
+			s.meter.Left = DefaultBudget
 			th.Push(s.handlers.data)
 			th.Push(lua.LNil)
 			if err := th.PCall(1, 1, nil); err != nil {

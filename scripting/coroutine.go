@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"fwx/scripting/internal/interp"
 )
 
 // Coroutines that a script makes are those of the interpreter: to wait in them
@@ -113,7 +115,7 @@ func (s *state) bounce(L *lua.LState, bounce *lua.LFunction) {
 // adopt puts a new thread under the budget of the state.
 func (s *state) adopt(thread lua.LValue) {
 	if th, ok := thread.(*lua.LState); ok {
-		th.SetContext(&s.meter)
+		s.govern(th)
 	}
 }
 
@@ -188,7 +190,7 @@ func crossesHost() bool {
 		frame, more := frames.Next()
 		name := frame.Function[strings.LastIndexByte(frame.Function, '/')+1:]
 		switch name {
-		case "gopher-lua.mainLoopWithContext":
+		case "gopher-lua.mainLoopWithContext", interp.LoopName:
 			if loops++; loops > 1 {
 				return true
 			}

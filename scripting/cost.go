@@ -2,7 +2,8 @@ package scripting
 
 // What the functions of the host do for a script counts as so many of its instructions as
 // would take about as long: within a factor of three for what can take long, on a machine
-// where an instruction of Lua takes 25 ns (BenchmarkCost measures it anew). The count of
+// where an instruction of Lua takes 25 ns in gopher-lua's loop, and from a third to all of that in our own
+// (BenchmarkCost measures it anew). The count of
 // a call depends on its arguments and its result only, and so is the same each time.
 const (
 	// bytesPerInstruction is how much copying counts as one instruction.

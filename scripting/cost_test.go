@@ -80,9 +80,9 @@ func (w work) measure(tb testing.TB, b *bench, times int) (charge int64, took ti
 		s := b.state
 		s.L.SetGlobal("left", s.L.NewFunction(func(*lua.LState) int {
 			if charge == 0 {
-				charge, took = s.meter.left, time.Duration(time.Now().UnixNano())
+				charge, took = s.meter.Left, time.Duration(time.Now().UnixNano())
 			} else {
-				charge, took = charge-s.meter.left, time.Duration(time.Now().UnixNano())-took
+				charge, took = charge-s.meter.Left, time.Duration(time.Now().UnixNano())-took
 			}
 			return 0
 		}))

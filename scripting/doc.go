@@ -102,6 +102,12 @@
 // fwx.list reads a file of entries off the worker and watches it: a new set takes the
 // place of the old one, which stays if the file cannot be read.
 //
+// # The interpreter
+//
+// Scripts are compiled by gopher-lua, after a pass over the syntax tree (internal/syntax), and
+// run in its states, by a loop of our own (internal/interp) that computes in about half the time. With
+// [Settings].Interpreter "plain", and with a gopher-lua that the loop is not written for, its own runs them.
+//
 // # Limits
 //
 // Scripts are expected to be careless, not hostile. What they have of Lua's

@@ -60,7 +60,7 @@ func Evaluate(ctx context.Context, fw *framework.Firewall, source string) (strin
 		return "", err
 	}
 	thread, _ := c.L.NewThread() // the main thread has no context to cancel
-	thread.SetContext(&c.meter)  //nolint:contextcheck // it counts instructions
+	c.govern(thread)             //nolint:contextcheck // it counts instructions
 	c.L.Push(thread)             // so that what it holds is counted
 	c.meter.set(DefaultBudget)
 	thread.Push(c.instantiate(proto))
@@ -80,7 +80,7 @@ func (c *console) run(thread *lua.LState) (err error) {
 	}
 	for i := 1; i <= thread.GetTop(); i++ {
 		text := c.show(thread.Get(i))
-		if c.meter.left < 0 {
+		if c.meter.Left < 0 {
 			return c.meter.Err()
 		}
 		if err := c.write(text + "\n"); err != nil {
@@ -95,6 +95,7 @@ func newConsole(ctx context.Context, fw *framework.Firewall) *console {
 	s.meter.stall, s.meter.weigh, s.meter.limit = func(time.Duration) {}, s.weigh, timeLimit // nobody waits for it
 	c := &console{state: s, ctx: ctx, fw: fw}
 	s.meter.empty, s.meter.ease = s.spent, c.ease
+	s.chooseLoop(InterpreterFast)
 	watchCollections()
 	s.openLibraries() //nolint:contextcheck // threads have the meter as their context
 	globals := s.L.G.Global

@@ -89,7 +89,7 @@ type fiber struct {
 func newFiber(s *state) *fiber {
 	f := &fiber{state: s}
 	f.thread, _ = s.L.NewThread() // the main thread has no context to cancel
-	f.thread.SetContext(&s.meter)
+	s.govern(f.thread)
 	parts.shareBoxes(f.thread, s.L)
 	f.thread.Panic = panicUntraced
 	return f
@@ -445,7 +445,7 @@ func (s *state) start(t task, fn *lua.LFunction, args ...lua.LValue) {
 // enter switches to a fiber and comes back when it waits or has ended. It may be
 // called on another fiber, to start a task.
 func (s *state) enter(f *fiber) {
-	outer, left, current := s.running, s.meter.left, s.L.G.CurrentThread
+	outer, left, current := s.running, s.meter.Left, s.L.G.CurrentThread
 	s.running, s.L.G.CurrentThread = f, f.current
 	s.refill(f, f.left)
 	if f.carrier == nil {
@@ -457,7 +457,7 @@ func (s *state) enter(f *fiber) {
 		s.releaseCarrier(f.carrier)
 		f.carrier = nil
 	}
-	f.left, f.current = s.meter.left, s.L.G.CurrentThread
+	f.left, f.current = s.meter.Left, s.L.G.CurrentThread
 	s.running, s.L.G.CurrentThread = outer, current
 	s.meter.set(left)
 }

@@ -60,7 +60,7 @@ func newGatewayFrom(tb testing.TB, server string, config framework.Config, sourc
 	g := &gateway{tb: tb, dir: tb.TempDir(), log: &record{}}
 	settings := Settings{
 		Name: "test", Script: "test.lua", Source: "local fwx = require 'fwx'; local M = {}; " + source + "\nreturn M",
-		Dir: g.dir, Allow: Allow{Read: []string{"."}, Write: []string{"var/"}},
+		Dir: g.dir, Allow: Allow{Read: []string{"."}, Write: []string{"var/"}}, Interpreter: os.Getenv(interpreterVariable),
 	}
 	for _, c := range change {
 		c(&settings)

@@ -208,7 +208,7 @@ func (fs *frames) ask(L *lua.LState, content []byte, complete bool) lua.LValue {
 	s.meter.charge(instructionsPerCall)
 	s.meter.chargeBytes(len(content))
 	tolerant := s.filter.settings.OnError == OnErrorPass
-	if tolerant && s.meter.left < 0 {
+	if tolerant && s.meter.Left < 0 {
 		return lua.LNil // every instruction would fail
 	}
 	L.Push(fs.framer.fn)

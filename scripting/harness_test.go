@@ -73,6 +73,9 @@ const (
 	holdLimit = time.Minute
 )
 
+// interpreterVariable is the variable of the environment that says which loop of the interpreter tests run.
+const interpreterVariable = "FWX_INTERPRETER"
+
 // bench runs snippets of Lua on a worker, without a firewall.
 type bench struct {
 	tb     testing.TB
@@ -88,7 +91,7 @@ func newBench(tb testing.TB, backend string, change ...func(*Settings)) *bench {
 	b := &bench{tb: tb, dir: tb.TempDir(), log: &record{}}
 	settings := Settings{
 		Name: "test", Script: "test.lua", Source: "return {}", Dir: b.dir,
-		Allow: Allow{Read: []string{"read/", "var/"}, Write: []string{"var/"}},
+		Allow: Allow{Read: []string{"read/", "var/"}, Write: []string{"var/"}}, Interpreter: os.Getenv(interpreterVariable),
 	}
 	if err := os.MkdirAll(filepath.Join(b.dir, "read"), 0o750); err != nil {
 		tb.Fatal(err)

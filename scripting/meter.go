@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"fwx/scripting/internal/interp"
 )
 
 // errBudget ends a handler that does not let others run.
@@ -27,7 +29,7 @@ const (
 	// stallLimit is how long a handler may hold its worker before the log tells.
 	stallLimit = 100 * time.Millisecond
 	// timeLimit is how long it may do so at all. It is there for what the count of
-	// instructions does not see: a comparison of huge strings, a table of holes.
+	// instructions does not see: with gopher-lua's loop a comparison of huge strings, a table of holes.
 	timeLimit = 5 * time.Second
 	// clockInterval is how many instructions lie between two looks at the clock.
 	clockInterval = 64
@@ -36,16 +38,17 @@ const (
 	slowInterval = 5 * time.Millisecond
 )
 
-// meter counts the instructions of a handler. The interpreter asks a context
-// before each instruction whether it is done, so a context that counts how often
-// it is asked is an exact and repeatable measure, and cheaper than a clock.
+// meter counts the instructions of a handler: an exact and repeatable measure, and cheaper than a clock.
+// The interpreter's loop of our own counts by itself, and calls tick when something is due. That of gopher-lua asks
+// a context before each instruction whether it is done, so there the meter is a context that counts how often
+// it is asked.
 //
 // All threads of a state share its meter; entering a fiber sets it to what that
 // fiber has left. Once spent it stays so until then: an error that the script
 // catches comes again with the next instruction.
 type meter struct {
-	left  int64
-	due   int64                    // how many are left at the next look at the clock
+	interp.Count // what is left, and when the next look at the clock is due
+
 	err   error                    // why it is spent, if not for the instructions
 	since time.Time                // of the handler's turn; zero: it has just begun
 	held  time.Duration            // at the last look
@@ -68,15 +71,23 @@ var spent = func() chan struct{} {
 
 // Done counts one instruction.
 func (m *meter) Done() <-chan struct{} {
-	m.left--
-	if m.left <= m.due {
-		m.look()
-	}
-	m.weighIfDue()
-	if m.left >= 0 {
+	m.Left--
+	if m.tick() == nil {
 		return nil
 	}
 	return spent
+}
+
+// tick does what is due, and returns why the handler must end, if it must.
+func (m *meter) tick() error {
+	if m.Left <= m.Due {
+		m.look()
+	}
+	m.weighIfDue()
+	if m.Left >= 0 {
+		return nil
+	}
+	return m.Err()
 }
 
 // weighIfDue looks at the memory if the collector has run.
@@ -91,21 +102,24 @@ func (m *meter) weighIfDue() {
 
 // stop ends the turn, for a reason other than the instructions. The first counts.
 func (m *meter) stop(err error) {
-	if m.left >= 0 {
-		m.left, m.err = -1, err
+	if m.Left >= 0 {
+		m.Left, m.err = -1, err
 	}
 }
 
 // set begins or continues a turn with so many instructions left.
 func (m *meter) set(left int64) {
-	m.left, m.err, m.since, m.held, m.told = left, nil, time.Time{}, 0, false
-	m.due = left - clockInterval
+	m.Left, m.err, m.since, m.held, m.told = left, nil, time.Time{}, 0, false
+	m.dueIn(clockInterval)
 }
+
+// dueIn has the next look at the clock come after so many instructions, or when they are spent.
+func (m *meter) dueIn(instructions int64) { m.Due = max(m.Left-instructions, -1) }
 
 // look looks at the clock. The first look of a turn, which most never reach,
 // starts it.
 func (m *meter) look() {
-	m.due = m.left - clockInterval
+	m.dueIn(clockInterval)
 	m.ease()
 	if m.since.IsZero() {
 		m.since = time.Now()
@@ -113,7 +127,7 @@ func (m *meter) look() {
 	}
 	held := time.Since(m.since)
 	if held-m.held > slowInterval {
-		m.due = m.left - 1
+		m.dueIn(1)
 	}
 	m.held = held
 	if held > stallLimit && !m.told {
@@ -129,8 +143,8 @@ func (m *meter) look() {
 // interpreter does not see. Much of it at once brings the next look at the clock and the
 // memory, as the instructions would that it counts as.
 func (m *meter) charge(instructions int) {
-	m.left -= int64(instructions)
-	if m.left <= m.due {
+	m.Left -= int64(instructions)
+	if m.Left <= m.Due {
 		m.look()
 		m.weighIfDue()
 	}
@@ -140,7 +154,7 @@ func (m *meter) charge(instructions int) {
 // returns why that has to end, if it has to.
 func (m *meter) pay(instructions int) error {
 	m.charge(instructions)
-	if m.left < 0 {
+	if m.Left < 0 {
 		return m.Err()
 	}
 	return nil

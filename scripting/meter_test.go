@@ -13,12 +13,12 @@ func TestMeterSlow(t *testing.T) {
 	m.set(1000)
 	m.look()
 	m.since = m.since.Add(-time.Second) // as if that had been the time of a comparison
-	if m.look(); m.due != m.left-1 {
-		t.Errorf("after a slow instruction the next look is after %d", m.left-m.due)
+	if m.look(); m.Due != m.Left-1 {
+		t.Errorf("after a slow instruction the next look is after %d", m.Left-m.Due)
 	}
 	m.held += time.Minute
-	if m.look(); m.due != m.left-clockInterval {
-		t.Errorf("after quick ones the next look is after %d", m.left-m.due)
+	if m.look(); m.Due != m.Left-clockInterval {
+		t.Errorf("after quick ones the next look is after %d", m.Left-m.Due)
 	}
 }
 
@@ -31,7 +31,7 @@ func TestMeterLooks(t *testing.T) {
 		m.collections = collections.count.Load()
 		m.set(1<<60 + 1)
 		n := 0
-		for ; m.left >= 0 && n < instructions; n++ {
+		for ; m.Left >= 0 && n < instructions; n++ {
 			m.Done()
 			m.charge(charge)
 		}

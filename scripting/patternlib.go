@@ -22,7 +22,7 @@ func (s *state) search(L *lua.LState, m *matcher, from int) (start, end int) {
 	if m.fixed {
 		return s.searchFixed(m, from)
 	}
-	m.steps, m.limit = 0, int(max(s.meter.left, 0))*stepsPerInstruction
+	m.steps, m.limit = 0, int(max(s.meter.Left, 0))*stepsPerInstruction
 	start, end, err := m.find(from)
 	s.meter.charge(m.steps/stepsPerInstruction + matchCost)
 	if errors.Is(err, errManySteps) {

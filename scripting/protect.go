@@ -161,7 +161,7 @@ func handled(s *state, L *lua.LState) int {
 		*p.origin = origin{object, s.traceback(L)}
 	}
 	p.depth = parts.depth(L)
-	if p.handler != nil && s.meter.left >= 0 { // or it has nothing to run with
+	if p.handler != nil && s.meter.Left >= 0 { // or it has nothing to run with
 		*parts.handling(L) = true // the interpreter has taken that back
 		L.Push(p.handler)
 		L.Push(L.Get(1))

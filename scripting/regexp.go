@@ -136,7 +136,7 @@ func (r *regex) search(s *state, L *lua.LState, text string, from int) []int {
 		}
 	}
 	if !r.affords(s, text[from:], from > 0) {
-		s.meter.left = -1
+		s.meter.Left = -1
 		L.RaiseError("%s", s.meter.Err().Error())
 	}
 	places := r.places(text, from, func(re *regexp.Regexp, text string) []int { return re.FindStringSubmatchIndex(text) })
@@ -159,7 +159,7 @@ func (r *regex) sample(s *state, L *lua.LState, text string, from, searches int)
 		return re.FindReaderSubmatchIndex(reader)
 	})
 	s.meter.charge(searches * (searchCost + r.cost(text[from:min(from+seen, len(text))], from > 0)))
-	if s.meter.left < 0 {
+	if s.meter.Left < 0 {
 		L.RaiseError("%s", s.meter.Err().Error())
 	}
 	return places

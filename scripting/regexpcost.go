@@ -109,11 +109,11 @@ func (r *regex) most(n int) int {
 // affords reports whether the budget suffices to look for a match in a text, to its end. Only if
 // that is not clear the text is looked at, which counts.
 func (r *regex) affords(s *state, text string, within bool) bool {
-	if int64(r.most(len(text))) <= s.meter.left {
+	if int64(r.most(len(text))) <= s.meter.Left {
 		return true
 	}
 	s.meter.chargeBytes(len(text))
-	return int64(r.cost(text, within)) <= s.meter.left
+	return int64(r.cost(text, within)) <= s.meter.Left
 }
 
 // cost returns what it counts to look for a match in a text, to its end. What lies within

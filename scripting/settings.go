@@ -46,6 +46,9 @@ type Settings struct {
 	Breaker int
 	// BreakerPause is how long the script is then left out; 0 means DefaultBreakerPause.
 	BreakerPause time.Duration
+	// Interpreter says which loop runs the instructions: InterpreterFast (or empty) or
+	// InterpreterPlain. Both compute the same.
+	Interpreter string
 	// Config is handed to on_init as a table: strings, numbers, booleans, times,
 	// []any and map[string]any.
 	Config map[string]any
@@ -120,6 +123,12 @@ const (
 	OnErrorPass  = "pass"  // it goes on as if the handler had returned nil
 )
 
+// The loops of the interpreter.
+const (
+	InterpreterFast  = "fast"  // fwx's, where this program's gopher-lua is the one that it is written for
+	InterpreterPlain = "plain" // gopher-lua's
+)
+
 // DefaultBudget is the instructions that a handler may run at a stretch: on
 // current machines about a tenth of a second, which is what the other
 // connections of the worker then wait.
@@ -139,6 +148,7 @@ type tableSettings struct {
 	Memory       strict.Size   `toml:"memory"`
 	Breaker      int           `toml:"breaker"`
 	BreakerPause time.Duration `toml:"breaker_pause"`
+	Interpreter  string        `toml:"interpreter"`
 	Config       strict.Table  `toml:"config"`
 }
 
@@ -150,7 +160,7 @@ func Factory() framework.Factory {
 		Settings: func() any {
 			return &tableSettings{
 				OnError: OnErrorClose, Budget: DefaultBudget, EventBudget: DefaultEventBudget, Memory: DefaultMemory,
-				Breaker: DefaultBreaker, BreakerPause: DefaultBreakerPause,
+				Breaker: DefaultBreaker, BreakerPause: DefaultBreakerPause, Interpreter: InterpreterFast,
 			}
 		},
 		New: newFromTable,
@@ -169,7 +179,7 @@ func newFromTable(config framework.FilterConfig, settings any) (framework.Filter
 	f := newFilter(Settings{
 		Name: config.Name, Script: t.Script, OnError: t.OnError, Allow: t.Allow,
 		Budget: t.Budget, EventBudget: t.EventBudget, Memory: int64(t.Memory),
-		Breaker: max(t.Breaker, -1), BreakerPause: t.BreakerPause,
+		Breaker: max(t.Breaker, -1), BreakerPause: t.BreakerPause, Interpreter: t.Interpreter,
 		Config: t.Config.Map(), Dir: config.Dir,
 	}, config.Checker(&mistakes))
 	if err := mistakes.Err(); err != nil {
@@ -211,6 +221,7 @@ func newFilter(s Settings, check strict.Checker) *filter {
 // check reports what is wrong with the settings, and fills in the defaults.
 func (s *Settings) check(check strict.Checker) {
 	check.OneOf("on_error", &s.OnError, "value", []string{OnErrorClose, OnErrorPass})
+	check.OneOf("interpreter", &s.Interpreter, "value", []string{InterpreterFast, InterpreterPlain})
 	instructions(check, "budget", &s.Budget, DefaultBudget)
 	instructions(check, "event_budget", &s.EventBudget, DefaultEventBudget)
 	memory := strict.Size(s.Memory)

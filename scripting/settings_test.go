@@ -69,6 +69,8 @@ func TestNew(t *testing.T) {
 		{Settings{Script: "x.lua", Source: "return {}"}, ""},
 		{Settings{Name: "f", Script: "x.lua", Source: "return {", OnError: "close"}, `filter "f": script: x.lua: syntax error at the end of the script`},
 		{Settings{Name: "f", Script: "x.lua", Source: "return {}", OnError: "x"}, `filter "f": on_error: unknown value "x"`},
+		{Settings{Name: "f", Script: "x.lua", Source: "return {}", Interpreter: "plan"}, `filter "f": interpreter: unknown value "plan"; did you mean "plain"?`},
+		{Settings{Name: "f", Script: "x.lua", Source: "return {}", Interpreter: InterpreterPlain}, ""},
 		{Settings{Name: "f", Script: "none.lua", Dir: t.TempDir()}, syscall.ENOENT.Error()},
 	} {
 		_, err := New(row.settings)

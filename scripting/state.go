@@ -12,6 +12,7 @@ import (
 	"fwx/framework"
 	"fwx/framework/completion"
 	"fwx/framework/strict"
+	"fwx/scripting/internal/interp"
 )
 
 // The names of the handlers that a script may have.
@@ -160,6 +161,7 @@ type state struct {
 	logger   *slog.Logger
 	L        *lua.LState // runs nothing itself: fibers have threads of it
 	meter    meter
+	machine  *interp.Machine // runs its threads; nil: the interpreter's own loop does
 	memory   memory
 	breaker  breaker
 	handlers handlers
@@ -230,10 +232,26 @@ func newState(f *filter, w *completion.Worker) *state {
 	s.sink, _ = s.L.NewThread()
 	s.meter.stall, s.meter.weigh, s.meter.limit = s.stalled, s.weigh, f.timeLimit
 	s.meter.empty, s.meter.ease = s.spent, s.easeGrowth
+	s.chooseLoop(f.settings.Interpreter)
 	watchCollections()
 	s.openLibraries()
 	s.openModule()
 	return s
+}
+
+// chooseLoop sets which loop runs the threads of the state.
+func (s *state) chooseLoop(interpreter string) {
+	if interpreter != InterpreterPlain {
+		s.machine = interp.New(&s.meter.Count, s.meter.tick, &collections.count)
+	}
+}
+
+// govern puts a thread under the budget of the state.
+func (s *state) govern(thread *lua.LState) {
+	thread.SetContext(&s.meter)
+	if s.machine != nil {
+		s.machine.Install(thread) // or its own loop counts, by the context
+	}
 }
 
 // newInterpreter returns a Lua state without any library.

@@ -250,7 +250,7 @@ func (q *query) add(name string, value lua.LValue) {
 	if len(q.out) > maxStringSize {
 		q.state.checkSize(q.L, len(q.out))
 	}
-	if q.state.meter.left < 0 {
+	if q.state.meter.Left < 0 {
 		q.L.RaiseError("%s", q.state.meter.Err().Error())
 	}
 }

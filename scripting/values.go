@@ -44,7 +44,7 @@ func (s *state) pay(L *lua.LState, instructions int) {
 
 // raiseSpent raises the error of a budget that is spent.
 func (s *state) raiseSpent(L *lua.LState) {
-	if s.meter.left < 0 {
+	if s.meter.Left < 0 {
 		L.RaiseError("%s", s.meter.Err().Error())
 	}
 }
