@@ -71,15 +71,27 @@ func readFile(tb testing.TB, path string) string {
 // until it listens.
 func start(tb testing.TB, dir string, arguments ...string) *gateway {
 	tb.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	g := &gateway{tb: tb, dir: dir, end: make(chan error, 1)}
 	if len(arguments) == 0 {
 		arguments = []string{"run"}
 	}
-	g.process = exec.CommandContext(tb.Context(), self, arguments...)
+	return startCommand(tb, dir, append([]string{self(tb)}, arguments...)...)
+}
+
+// self is the path of the test's own program, which acts as fwx when it is started.
+func self(tb testing.TB) string {
+	tb.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return path
+}
+
+// startCommand runs a command in dir that becomes the program, and waits until it listens.
+func startCommand(tb testing.TB, dir string, command ...string) *gateway {
+	tb.Helper()
+	g := &gateway{tb: tb, dir: dir, end: make(chan error, 1)}
+	g.process = exec.CommandContext(tb.Context(), command[0], command[1:]...)
 	g.process.Dir = dir
 	g.process.Env = append(os.Environ(), actAsProgram+"=1")
 	stderr, err := g.process.StderrPipe()
