@@ -54,6 +54,11 @@ type HTTPConfig struct {
 	// those received by the gateway's own, "append" adds the gateway's own after them, "off"
 	// leaves them alone.
 	Forwarded string `toml:"forwarded"`
+	// Underscores says what is done with a request's fields whose name has an underscore:
+	// "pass", the default, passes on those that no server can take for one that the gateway,
+	// the route or a filter sets or removes; "drop" drops all of them; "reject" answers a
+	// request that has one with 400.
+	Underscores string `toml:"underscores"`
 	// Via adds the gateway to the Via field of requests; nil means true.
 	Via *bool `toml:"via"`
 	// RequestID is the name of the field with the id of a request, for the server and the
@@ -70,7 +75,8 @@ type HTTPConfig struct {
 
 	Table strict.Table `toml:"."`
 
-	limits http1.Limits
+	limits        http1.Limits // of responses
+	requestLimits http1.Limits
 }
 
 // AddedField is the name of a field that the gateway adds to messages. In a file it is a
@@ -202,6 +208,9 @@ func (h *HTTPConfig) check(check strict.Checker) {
 	h.Spool.check(check.Sub("spool", h.Spool.Table))
 	h.checkUpgrades(check)
 	check.OneOf("forwarded", &h.Forwarded, "way with forwarded fields", []string{ForwardedReplace, ForwardedAppend, ForwardedOff})
+	check.OneOf("underscores", &h.Underscores, "way with underscores", []string{UnderscoresPass, UnderscoresDrop, UnderscoresReject})
+	h.requestLimits = h.limits
+	h.requestLimits.Underscores = underscores[h.Underscores]
 	if h.Via == nil {
 		h.Via = new(bool)
 		*h.Via = true
@@ -215,6 +224,18 @@ func (h *HTTPConfig) check(check strict.Checker) {
 	case http1.Reserved(name):
 		check.Errorf("request_id", "%q is a field that the gateway writes itself", name)
 	}
+}
+
+// The values of HTTPConfig.Underscores.
+const (
+	UnderscoresPass   = "pass"
+	UnderscoresDrop   = "drop"
+	UnderscoresReject = "reject"
+)
+
+var underscores = map[string]http1.Underscores{
+	UnderscoresDrop:   http1.DropUnderscores,
+	UnderscoresReject: http1.RejectUnderscores,
 }
 
 // addedField is a field that the gateway adds after the changes of a route.

@@ -110,7 +110,7 @@ func (x *Exchange) begin(h *clientConn) {
 // takeHead parses more of the request's head.
 func (x *Exchange) takeHead() bool {
 	h := x.h
-	n, done, err := x.request.Parse(h.rest, &h.config.limits)
+	n, done, err := x.request.Parse(h.rest, &h.config.requestLimits)
 	h.rest = h.rest[n:]
 	if err != nil {
 		x.refuse(err)
@@ -146,7 +146,7 @@ func (x *Exchange) complete() {
 	h, r := x.h, &x.request
 	x.requestState = requestHeld
 	x.keepAlive = r.KeepAlive()
-	x.requestBody.begin(r.Framing(), r.Length(), &h.config.limits)
+	x.requestBody.begin(r.Framing(), r.Length(), &h.config.requestLimits)
 	h.await(waitFilter)
 	switch most := int64(h.config.MaxBody); {
 	case r.Is("CONNECT"): // what follows may be meant for the host named in the request

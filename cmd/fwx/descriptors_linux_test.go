@@ -29,7 +29,7 @@ func TestFewDescriptors(t *testing.T) {
 				together.Done()
 				together.Wait()
 			}
-			_, _ = io.WriteString(w, "from "+r.URL.Path) // the gateway is there
+			_, _ = io.WriteString(w, "from "+r.URL.Path) //nolint:gosec // the client of the test tells; the gateway is there
 		}))
 		t.Cleanup(server.Close)
 		config += fmt.Sprintf("[[listener.route]]\npath = \"/%d/\"\nupstream = \"up%d\"\n", i, i)

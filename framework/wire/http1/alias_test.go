@@ -24,11 +24,7 @@ func TestAliases(t *testing.T) {
 		}
 		r.RemoveHopByHop()
 		change(r)
-		names := make([]string, r.Len())
-		for i := range names {
-			names[i] = string(r.Name(i))
-		}
-		if got := strings.Join(names, " "); got != strings.TrimSpace(want) {
+		if got := namesOr(&r.Header, nil); got != strings.TrimSpace(want) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -58,4 +54,40 @@ func TestLengthIsWrittenAnew(t *testing.T) {
 	if got := string(r.Append(nil)); got != "Host: a\r\ncontent-length: 5\r\nX: y\r\n" {
 		t.Errorf("%q", got)
 	}
+}
+
+// The setting for underscores concerns heads and trailer sections.
+func TestUnderscores(t *testing.T) {
+	const head = "GET / HTTP/1.1\r\nHost: a\r\nmy_field: 1\r\nmine: 2\r\n\r\n"
+	const chunks = "0\r\nmy_trailer: 1\r\nmine: 2\r\n\r\n"
+	for underscores, want := range map[Underscores][2]string{
+		PassUnderscores:   {"Host my_field mine", "my_trailer mine"},
+		DropUnderscores:   {"Host mine", "mine"},
+		RejectUnderscores: {"400: a field name has an underscore", "400: a field name has an underscore"},
+	} {
+		limits := DefaultLimits
+		limits.Underscores = underscores
+		var r Request
+		_, _, err := r.Parse([]byte(head), &limits)
+		var b Body
+		b.Begin(Chunked, -1, &limits)
+		_, _, bodyErr := b.Next([]byte(chunks))
+		for i, got := range []string{namesOr(&r.Header, err), namesOr(b.Trailer(), bodyErr)} {
+			if got != want[i] {
+				t.Errorf("underscores %d: %q, want %q", underscores, got, want[i])
+			}
+		}
+	}
+}
+
+// namesOr returns the names of the fields, or the error.
+func namesOr(h *Header, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	names := make([]string, h.Len())
+	for i := range names {
+		names[i] = string(h.Name(i))
+	}
+	return strings.Join(names, " ")
 }

@@ -37,6 +37,7 @@ var (
 	errFold       = &Error{400, "a field line begins with a space"}
 	errNoColon    = &Error{400, "a field line has no colon"}
 	errFieldName  = &Error{400, "a field name is no token"}
+	errUnderscore = &Error{400, "a field name has an underscore"}
 	errFieldValue = &Error{400, "a field value has a control character"}
 	errHeadSize   = &Error{431, "the head is too large"}
 	errFieldCount = &Error{431, "there are too many fields"}

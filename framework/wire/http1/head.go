@@ -105,7 +105,7 @@ func (h *head) parseFields(data []byte, limits *Limits) (n int, done bool, err *
 		case len(h.fields) >= limits.Fields:
 			return n, false, errFieldCount
 		}
-		if err := h.field(line); err != nil {
+		if err := h.field(line, limits.Underscores); err != nil {
 			return n, false, err
 		}
 		h.line = uint32(len(h.text))
@@ -114,7 +114,7 @@ func (h *head) parseFields(data []byte, limits *Limits) (n int, done bool, err *
 }
 
 // field takes a field line apart.
-func (h *head) field(line []byte) *Error {
+func (h *head) field(line []byte, underscores Underscores) *Error {
 	if isBlank(line[0]) {
 		return errFold
 	}
@@ -149,7 +149,16 @@ func (h *head) field(line []byte) *Error {
 			return errFieldValue
 		}
 	}
-	h.underscored = h.underscored || seen&under != 0
+	if seen&under != 0 {
+		switch underscores {
+		case DropUnderscores:
+			return nil
+		case RejectUnderscores:
+			return errUnderscore
+		default:
+			h.underscored = true
+		}
+	}
 	at := h.line
 	h.fields = append(h.fields, field{
 		name:  span{at, at + uint32(colon)},

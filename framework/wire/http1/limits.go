@@ -10,7 +10,23 @@ type Limits struct {
 	Head int
 	// Fields is the most fields, and the most trailer fields: beyond, 431.
 	Fields int
+	// Underscores says what happens to a field whose name has an underscore.
+	Underscores Underscores
 }
+
+// Underscores is what happens to fields whose name has an underscore, which some servers
+// take for a hyphen.
+type Underscores uint8
+
+// What can happen to them.
+const (
+	// PassUnderscores parses them like all others.
+	PassUnderscores Underscores = iota
+	// DropUnderscores leaves them out.
+	DropUnderscores
+	// RejectUnderscores makes them an error: 400.
+	RejectUnderscores
+)
 
 // DefaultLimits are limits that browsers and servers stay below.
 var DefaultLimits = Limits{Line: 16 << 10, Head: 64 << 10, Fields: 128}
