@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -45,6 +46,9 @@ func (b *bench) start(ctx context.Context, c Contender, s Setup, to server) (*pr
 		return nil, err
 	}
 	s.Dir, s.Server, s.Certificate = dir, to.address(), b.certificate
+	if s.Script == look && strings.HasSuffix(c.Name, "-http-lua") {
+		s.Script = header // its script is called for requests, not for data
+	}
 	p, err := launchAnywhere(ctx, c, s)
 	if err != nil {
 		return nil, fmt.Errorf("start: %w", err)
