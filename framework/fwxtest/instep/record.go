@@ -2,6 +2,7 @@ package instep
 
 import (
 	"bytes"
+	"net/http"
 	"strconv"
 	"sync"
 
@@ -20,6 +21,7 @@ type exchange struct {
 	n        int
 	up, down []byte // what goes on, behind the filters; nil: that has not been recorded
 	bodies   bool   // it is recorded
+	dropped  bool   // the filters have given the answer a status without a body
 }
 
 // Answer returns a verdict that answers a request, which Run knows again.
@@ -61,6 +63,20 @@ func (f heads) note(x *framework.Exchange, recorded bool) framework.Verdict {
 	e := &exchange{n: n, bodies: recorded}
 	x.SetValue(recordKey{}, e)
 	f.rec.seen[x.ID()] = e
+	return framework.Pass
+}
+
+// Response notes a status for which the body of the server is not waited for. A filter may
+// give the answer another status after that.
+func (f heads) Response(x *framework.Exchange) framework.Verdict {
+	f.rec.mu.Lock()
+	defer f.rec.mu.Unlock()
+	if e, ok := x.Value(recordKey{}).(*exchange); ok {
+		switch x.Response().Status() {
+		case http.StatusNoContent, http.StatusResetContent, http.StatusNotModified:
+			e.dropped = true
+		}
+	}
 	return framework.Pass
 }
 
