@@ -2,6 +2,7 @@ package framework
 
 import (
 	"net/netip"
+	"os"
 	"path/filepath"
 
 	"fwx/framework/completion"
@@ -30,25 +31,17 @@ func (c *Config) locate(a completion.Address) completion.Address {
 
 // place is an address to listen on, and the part of the configuration that has it.
 type place struct {
+	check   strict.Checker
 	user    string
 	address completion.Address
 }
 
-// checkPlaces reports addresses that conflict with each other, before binding them would fail.
-func (c *Config) checkPlaces(check strict.Checker) {
-	var places []place
+// places returns the addresses to listen on. Invalid ones are reported elsewhere.
+func (c *Config) places(check strict.Checker) (all []place) {
 	add := func(check strict.Checker, user, listen string) {
-		address, err := c.address(listen)
-		if err != nil {
-			return // reported elsewhere
+		if address, err := c.address(listen); err == nil {
+			all = append(all, place{check, user, address})
 		}
-		for _, other := range places {
-			if inTheWay(address, other.address) {
-				check.Errorf("listen", "%s conflicts with %s at %s: only one can listen on an address", address, other.user, other.address)
-				break
-			}
-		}
-		places = append(places, place{user, address})
 	}
 	if c.Admin.Listen != "" {
 		add(check.Sub("admin", c.Admin.Table), "[admin]", c.Admin.Listen)
@@ -56,6 +49,36 @@ func (c *Config) checkPlaces(check strict.Checker) {
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
 		add(check.Sub(l.part(), l.Table), l.part(), l.Listen)
+	}
+	return all
+}
+
+// checkPlaces reports addresses that conflict with each other, before binding them would fail.
+func (c *Config) checkPlaces(check strict.Checker) {
+	places := c.places(check)
+	for i, p := range places {
+		for _, other := range places[:i] {
+			if inTheWay(p.address, other.address) {
+				p.check.Errorf("listen", "%s conflicts with %s at %s: only one can listen on an address", p.address, other.user, other.address)
+				break
+			}
+		}
+	}
+}
+
+// checkPaths reports unix sockets that cannot be created at their paths: the directory is
+// missing, or another kind of file is there.
+func (c *Config) checkPaths(check strict.Checker) {
+	for _, p := range c.places(check) {
+		path := p.address.Path
+		if path == "" || path[0] == '@' { // an IP address, or a unix socket without a file
+			continue
+		}
+		if _, err := os.Stat(filepath.Dir(path)); err != nil {
+			p.check.Errorf("listen", "no unix socket can be created there: %v", err)
+		} else if info, err := os.Lstat(path); err == nil && info.Mode().Type() != os.ModeSocket {
+			p.check.Errorf("listen", "no unix socket can be created there: %s is a file that is not a socket", path)
+		}
 	}
 }
 

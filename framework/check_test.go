@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -173,5 +174,26 @@ func TestAddressMistakes(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestCheckPaths sees that Check tells where a unix socket could not be made, as Start would.
+func TestCheckPaths(t *testing.T) {
+	dir := t.TempDir()
+	check(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
+	for _, tt := range []struct{ listen, want string }{
+		{"unix:a.sock", ""},
+		{"unix:missing/a.sock", "listener.listen: no unix socket can be created there: "},
+		{"unix:file", "file is a file that is not a socket"},
+		{"unix:" + dir, "is a file that is not a socket"},
+		{"127.0.0.1:0", ""},
+	} {
+		text := fmt.Sprintf("[[upstream]]\nname = \"a\"\nservers = [\"127.0.0.1:1\"]\n[[listener]]\nname = \"b\"\nlisten = %q\nupstream = \"a\"\n", tt.listen)
+		config := must(ParseConfig(filepath.Join(dir, "c.toml"), []byte(text)))(t)
+		config.Dir = dir
+		err := must(New(config, nil))(t).Check(t.Context())
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), ":6:1: ")) {
+			t.Errorf("%s: %v, want %q", tt.listen, err, tt.want)
+		}
 	}
 }

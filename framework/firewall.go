@@ -75,11 +75,14 @@ func New(config Config, registry *Registry) (*Firewall, error) {
 	return fw, nil
 }
 
-// Check returns mistakes that New cannot find: those that the filters used by listeners report
-// without being started, see Checker. It is called instead of Start.
+// Check returns mistakes that New cannot find and Start would: those that the filters used by
+// listeners report without being started, see Checker, and paths where no unix socket can be
+// created. It is called instead of Start.
 func (fw *Firewall) Check(ctx context.Context) error {
 	var mistakes strict.Errors
-	for _, f := range fw.current.Load().filters {
+	g := fw.current.Load()
+	g.config.checkPaths(strict.NewChecker(&mistakes))
+	for _, f := range g.filters {
 		if c, ok := f.Filter.(Checker); ok && f.used {
 			err := c.Check(ctx)
 			switch {

@@ -127,3 +127,22 @@ func TestAddedFieldMistakes(t *testing.T) {
 		}
 	}
 }
+
+// TestRequestIDMistakes sees that the id of a request is not written into a field that has
+// something else.
+func TestRequestIDMistakes(t *testing.T) {
+	for _, tt := range []struct{ name, want string }{
+		{"X-Trace", ""},
+		{"", "is not the name of a field"},
+		{"a b", "is not the name of a field"},
+		{"Content-Length", "is a field that the gateway writes itself"},
+		{"via", "is a field that the gateway writes itself"},
+		{"x-forwarded-for", "is a field that the gateway writes itself"},
+		{"Forwarded", "is a field that the gateway writes itself"},
+	} {
+		got := mistakesOf(routesText + "[listener.http]\nrequest_id = \"" + tt.name + "\"\n")
+		if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+			t.Errorf("%q: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}

@@ -221,7 +221,7 @@ func (h *HTTPConfig) check(check strict.Checker) {
 	case h.RequestID == NoField:
 	case !http1.ValidName(name):
 		check.Errorf("request_id", "%q is not the name of a field", name)
-	case http1.Reserved(name):
+	case http1.Reserved(name) || strings.EqualFold(name, "Via") || slices.ContainsFunc(forwardedFields, func(f string) bool { return strings.EqualFold(f, name) }):
 		check.Errorf("request_id", "%q is a field that the gateway writes itself", name)
 	}
 }

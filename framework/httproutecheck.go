@@ -80,6 +80,8 @@ func checkRoutePath(check strict.Checker, path string) {
 	switch clean := cleanPrefix(plain); {
 	case path[0] != '/':
 		check.Errorf("path", "%q: a path begins with /", path)
+	case strings.ContainsRune(path, 0):
+		check.Errorf("path", "%q fits no request: a path with a NUL is answered with 400", path)
 	case hasQuery:
 		check.Errorf("path", "%q fits no request, since the query %q is not looked at: write %q", path, "?"+query, clean)
 	case clean != path:

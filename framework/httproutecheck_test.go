@@ -44,6 +44,7 @@ func TestRouteConditions(t *testing.T) {
 		{`path = "/a/./b"`, cleanMistake("/a/./b", "/a/b")},
 		{`path = "/%2e%2e/b"`, cleanMistake("/%2e%2e/b", "/b")},
 		{`path = "/a?x"`, `c.toml:10:1: listener.route.path: "/a?x" fits no request, since the query "?x" is not looked at: write "/a"`},
+		{`path = "/a\u0000"`, `c.toml:10:1: listener.route.path: "/a\x00" fits no request: a path with a NUL is answered with 400`},
 		{`path = "a"`, `c.toml:10:1: listener.route.path: "a": a path begins with /`},
 		{`path = ""`, `c.toml:10:1: listener.route.path: must not be empty: leave the key out`},
 		{`host = "EXAMPLE.com"`, ""},
