@@ -1,11 +1,14 @@
 package framework
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -38,6 +41,37 @@ func exhaust(t *testing.T) (giveBack func()) {
 		for _, f := range files {
 			f.Close()
 		}
+	}
+}
+
+// TestHTTPWaitsForDescriptor sends a request while the process has no descriptor left for the
+// connection to the server. It is answered when there is one again, and with 502 if none comes.
+func TestHTTPWaitsForDescriptor(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		comes  bool
+		status string
+	}{{"comes", true, "HTTP/1.1 200 OK\r\n"}, {"does not come", false, "HTTP/1.1 502 Bad Gateway\r\n"}} {
+		t.Run(test.name, func(t *testing.T) {
+			g := startHTTP(t, httpServerOf(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") }), nil)
+			c := must(net.Dial("tcp", g.ListenAddress("in").String()))(t) //nolint:noctx // it is there
+			defer c.Close()
+			check(t, c.SetDeadline(time.Now().Add(patience)))
+			responses := bufio.NewReader(c)
+			ask := func() { must(io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))(t) }
+			ask() // so that the client has been accepted
+			must(http.ReadResponse(responses, nil))(t).Body.Close()
+			back := sync.OnceFunc(exhaust(t))
+			defer back()
+			ask()
+			if test.comes {
+				eventually(t, "the request has come", func() bool { return g.counts(metricActive) })
+				back()
+			}
+			if line, err := responses.ReadString('\n'); line != test.status {
+				t.Errorf("%q, %v; want %q", line, err, test.status)
+			}
+		})
 	}
 }
 

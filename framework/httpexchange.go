@@ -46,6 +46,8 @@ type progress struct {
 	place        *balance.Server   // the server at which the exchange occupies a place; nil: at none
 	tried        []*balance.Server // servers that have failed
 	retries      int               // how often the request has been sent again
+	pauses       int               // how often it has waited for a descriptor
+	pausing      bool              // it waits for one
 	lastErr      error             // why no server was found, or how the last one failed
 	peerClosed   bool              // the server has stopped reading
 	sentMethod   []byte            // the method that the server was sent
@@ -200,10 +202,13 @@ func (x *Exchange) connect() {
 			x.sendHead()
 			return
 		}
-		h.c.listener.httpServers[0].Add(h.w.worker.Index(), 1)
 		err := h.w.dial(x, x.target)
 		if err == nil {
+			h.c.listener.httpServers[0].Add(h.w.worker.Index(), 1)
 			h.await(waitConnect)
+			return
+		}
+		if x.awaitDescriptor(err) {
 			return
 		}
 		x.serverFailed(err)
@@ -287,6 +292,7 @@ var errConnectTimeout = errors.New("connect timed out")
 
 // connectTimedOut gives up a server that takes too long to connect.
 func (x *Exchange) connectTimedOut() {
+	x.pausing = false
 	x.dropServer()
 	x.connectFailed(errConnectTimeout)
 }

@@ -2,7 +2,9 @@ package framework
 
 import (
 	"bytes"
+	"errors"
 	"slices"
+	"syscall"
 	"time"
 
 	"fwx/framework/wire/http1"
@@ -131,6 +133,38 @@ func (fw *Firewall) shed() {
 			}
 		})
 	}
+}
+
+const (
+	// descriptorPause is how long an exchange waits for a descriptor before it tries again to
+	// connect, and maxDescriptorPauses how often it does.
+	descriptorPause     = 10 * time.Millisecond
+	maxDescriptorPauses = 50
+)
+
+// awaitDescriptor tries again a little later if the process had no descriptor left to connect
+// to a server with: idle connections to servers are closed to make room, and so are those that
+// other workers are asked to close. It returns false if the error is another one, or this has
+// not helped for too long.
+func (x *Exchange) awaitDescriptor(err error) bool {
+	if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) || x.pauses >= maxDescriptorPauses {
+		return false
+	}
+	x.pauses++
+	x.pausing = true
+	h, serial, pause := x.h, x.serial, x.pauses
+	h.w.drop(func(*serverConn) bool { return true })
+	h.w.fw.shed()
+	h.await(waitConnect)
+	h.w.worker.AfterFunc(descriptorPause, func() {
+		if x.serial == serial && x.pauses == pause && x.pausing && !x.done {
+			defer x.recoverPanic()
+			x.pausing = false
+			x.connect()
+			h.proceed()
+		}
+	})
+	return true
 }
 
 // heedKeepAlive notes how long the server says it keeps an idle connection.
