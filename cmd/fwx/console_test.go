@@ -81,11 +81,8 @@ func startConsole(tb testing.TB, address string) *gateway {
 // admin returns the address of the admin listener, as the log tells it.
 func (g *gateway) admin() string {
 	g.tb.Helper()
-	m := regexp.MustCompile(`msg=admin address=(\S+)`).FindStringSubmatch(g.logged())
-	if m == nil {
-		g.tb.Fatal(g.logged())
-	}
-	return m[1]
+	g.awaitLog("msg=admin address=")
+	return regexp.MustCompile(`msg=admin address=(\S+)`).FindStringSubmatch(g.logged())[1]
 }
 
 // consoleRow is a command of the console and what comes of it.

@@ -10,8 +10,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"fwx/framework/fwxtest"
 )
 
 const endless = `
@@ -62,12 +60,6 @@ func (g *gateway) connected(t *testing.T, clients int) {
 		}
 		t.Cleanup(func() { c.Close() })
 	}
-}
-
-// awaitLog waits until the log has a text.
-func (g *gateway) awaitLog(text string) {
-	g.tb.Helper()
-	fwxtest.Eventually(g.tb, time.Minute, "the log has "+text, func() bool { return strings.Contains(g.logged(), text) })
 }
 
 // ended waits for the end of the program, and returns how it went.

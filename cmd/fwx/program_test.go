@@ -138,6 +138,12 @@ func (g *gateway) logged() string {
 	return g.log.String()
 }
 
+// awaitLog waits until the log has a text.
+func (g *gateway) awaitLog(text string) {
+	g.tb.Helper()
+	fwxtest.Eventually(g.tb, time.Minute, "the log has "+text, func() bool { return strings.Contains(g.logged(), text) })
+}
+
 // stop ends the program as an operator would and checks that it ended well.
 func (g *gateway) stop() {
 	g.tb.Helper()
