@@ -127,10 +127,7 @@ func (u *uring) stop(d *descriptor) {
 		return
 	}
 	s.stopping = true
-	sqe := u.ring.next()
-	sqe.opcode = opcodeAsyncCancel
-	sqe.addr = s.number()
-	sqe.userData = tagCancel
+	u.requestCancel(s.number())
 }
 
 // arrived deals with a completion of a multishot receive.

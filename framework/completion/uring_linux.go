@@ -31,9 +31,11 @@ type uring struct {
 // The kinds of number that the kernel hands back with a completion.
 const (
 	tagOperation = iota // slot and generation of an overlapped
-	tagCancel           // the end of a cancel request, of no interest
 	tagWake
 	tagStream // slot of a socket's stream
+
+	// cancelOf is added to the number of what a request is to cancel, for the end of the request.
+	cancelOf = 0x80
 )
 
 func openUring(w *Worker) (backend, error) {
@@ -214,6 +216,11 @@ func (u *uring) number(o *Overlapped) uint64 {
 	return uint64(o.slot)<<32 | uint64(generation)<<8 // tagOperation is 0
 }
 
+// numbered returns the operation in flight that has a number; nil if it has ended.
+func (u *uring) numbered(number uint64) *Overlapped {
+	return u.worker.ops.find(uint32(number>>32), uint32(number>>8)&generationMask)
+}
+
 func (u *uring) cancel(o *Overlapped) {
 	if o.desc.stream.leave(o) {
 		if u.worker.closing { // the stream may have been armed again since shutdown
@@ -231,10 +238,32 @@ func (u *uring) cancel(o *Overlapped) {
 		u.worker.end(o, o.sent(), ErrOperationAborted)
 		return
 	}
+	u.requestCancel(u.number(o))
+}
+
+// requestCancel asks the kernel to end what has a number.
+func (u *uring) requestCancel(number uint64) {
 	sqe := u.ring.next()
 	sqe.opcode = opcodeAsyncCancel
-	sqe.addr = u.number(o)
-	sqe.userData = tagCancel
+	sqe.addr = number
+	sqe.userData = number | cancelOf
+}
+
+// cancelMissed asks once more if the kernel has not found what was to be cancelled and that has
+// not ended: it does not find what it is about to try again, because there is data or room, and
+// what may then wait anew. A transfer of a file that is not found is on its way to the device,
+// where nothing stops it.
+func (u *uring) cancelMissed(number uint64) {
+	switch number & 0xFF {
+	case tagOperation:
+		if o := u.numbered(number); o != nil && o.desc.socket {
+			u.requestCancel(number)
+		}
+	case tagStream:
+		if d := u.streams[uint32(number>>32)]; d != nil && d.stream.stopping {
+			u.requestCancel(number)
+		}
+	}
 }
 
 func (u *uring) wait(patience time.Duration) {
@@ -267,9 +296,12 @@ func (u *uring) dispatch(cqe uringCQE) {
 			u.pollWake()
 		}
 	case tagOperation:
-		o := u.worker.ops.find(uint32(cqe.userData>>32), uint32(cqe.userData>>8)&generationMask)
-		if o != nil {
+		if o := u.numbered(cqe.userData); o != nil {
 			u.ended(o, cqe)
+		}
+	case tagOperation | cancelOf, tagStream | cancelOf:
+		if syscall.Errno(-cqe.res) == unix.ENOENT {
+			u.cancelMissed(cqe.userData &^ cancelOf)
 		}
 	case tagStream:
 		u.arrived(u.streams[uint32(cqe.userData>>32)], cqe)

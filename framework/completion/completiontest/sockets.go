@@ -331,10 +331,18 @@ func slowReader(r *rig) {
 	}
 }
 
-// cancelSend cancels a send of which a part is on its way: the count says how much.
+// cancelSend cancels sends of which a part is on its way: the count says how much. There are
+// many because the system may be about to try one again when the cancel comes.
 func cancelSend(r *rig) {
+	data := make([]byte, 64<<20)
+	for range 20 {
+		r.cancelSend(data)
+	}
+}
+
+func (r *rig) cancelSend(data []byte) {
 	s, c := r.peer()
-	send := r.op().begin(sending(s, make([]byte, 64<<20)))
+	send := r.op().begin(sending(s, data))
 	buf := make([]byte, 1<<20)
 	n, err := io.ReadFull(c, buf)
 	r.must(err)
