@@ -111,7 +111,7 @@ func (c *Config) checkAdmin(check strict.Checker) {
 	case err != nil:
 		check.Errorf("listen", "%v", err)
 	case !address.IsUnix() && !address.Addr().IsLoopback() && !c.Admin.AllowRemote:
-		check.Errorf("listen", "%q can be reached by other machines, and whoever reaches it may look at everything; allow_remote = true allows that", c.Admin.Listen)
+		check.Errorf("listen", "%q is reachable from other machines, which could then read all of the admin data; set allow_remote = true to allow it", c.Admin.Listen)
 	default:
 		c.Admin.Listen = address.String()
 	}

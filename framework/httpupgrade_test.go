@@ -135,7 +135,7 @@ func TestHTTPUpgradesChecked(t *testing.T) {
 }
 
 // What a server has sent in a tunnel goes to the client, and then its end, also when the server
-// takes nothing any more: the client's data then, or its end, goes nowhere.
+// no longer reads: the client's data, or its end, then goes nowhere.
 func TestHTTPTunnelOfServerThatLeaves(t *testing.T) {
 	for _, filtered := range []bool{false, true} {
 		for _, test := range []struct {

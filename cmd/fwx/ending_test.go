@@ -109,7 +109,7 @@ return M`, time.Second + endLimit + time.Second, ""},
 					t.Fatal(err)
 				}
 				err := g.ended(t)
-				const slack = 2 * time.Second // of a busy machine
+				const slack = 2 * time.Second // for delays on a busy machine
 				if took := time.Since(began); took > test.most+slack {
 					t.Errorf("it took %v, at most %v are right", took, test.most)
 				}

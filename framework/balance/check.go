@@ -57,7 +57,7 @@ type check struct {
 	side      stream            // what was connected
 	handshake *tlsstream.Stream // instead, while the TLS handshake goes on
 	request   []byte
-	head      []byte // of the answer
+	head      []byte // the first bytes of the response
 	first     bool   // no check has ended yet
 	running   bool   // its result is not known yet
 	stopped   bool

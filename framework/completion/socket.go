@@ -193,9 +193,9 @@ func (s *Socket) Reset() error {
 	return s.Close()
 }
 
-// Acknowledged returns how many bytes of what was sent the peer has acknowledged. What it
-// has not, the system still keeps, or it is on its way. It reports false if the system does
-// not tell, as it does for unix sockets, and on Linux only for others.
+// Acknowledged returns how many of the bytes sent the peer has acknowledged. The others are
+// still in the system's send buffer or in transit. It returns false if the system does not
+// report this: only Linux does, for TCP.
 func (s *Socket) Acknowledged() (bytes uint64, ok bool) {
 	if s.fd < 0 {
 		return 0, false

@@ -53,7 +53,7 @@ func (s Setup) Soak(t *testing.T, operations int) {
 		soakers[i] = newSoaker(t, w, operations/options.Workers)
 		soakers[i].begin()
 	}
-	late := time.After(15 * time.Minute) // of a busy machine
+	late := time.After(15 * time.Minute) // far longer than a busy machine takes
 	for _, k := range soakers {
 		select {
 		case <-k.done:

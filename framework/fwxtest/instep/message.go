@@ -23,12 +23,12 @@ type request struct {
 
 // answer is what a server answers a request with.
 type answer struct {
-	early     bool // it does not wait for the request's body
+	early     bool // sent without waiting for the request's body
 	body      string
 	text      string // what it sends; empty: nothing
-	whole     bool   // that is all of the answer
-	close     bool   // it ends the connection then
-	reset     bool   // in a rude way
+	whole     bool   // text is the whole response
+	close     bool   // the connection is closed afterwards
+	reset     bool   // the connection is reset instead of closed
 	tunnel    string // what it sends once it has switched protocols; empty: it does not
 	bodiless  bool   // to the request that it has got
 	statusHas bool   // a body, by its status

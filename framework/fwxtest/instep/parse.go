@@ -15,10 +15,10 @@ type message struct {
 	method  string // of a request
 	status  int    // of a response
 	header  http.Header
-	trailer http.Header // once it is complete
+	trailer http.Header // set when the message is complete
 	body    string
-	close   bool // the connection ends behind it
-	until   bool // its body ends with the connection
+	close   bool // the connection ends after this message
+	until   bool // the end of the connection ends the body
 }
 
 // errIncomplete is returned for a message of which more is to come.

@@ -113,7 +113,7 @@ func (l Loader) listed(check strict.Checker, cc CertificateConfig, before *Serve
 		for _, old := range before.certificates {
 			if old.path() == certPath {
 				l.Kept(check.String(), err)
-				old.files = c.files // lest the same is tried again and again
+				old.files = c.files // so that the same files are not tried again and again
 				return old, true
 			}
 		}

@@ -8,9 +8,9 @@ import (
 // stream is one direction of a socket, or a pipe.
 type stream struct {
 	data           []byte
-	read           uint64 // bytes, of all that there were
-	ended          bool   // nothing more is written
-	abandoned      bool   // nobody reads it any more
+	read           uint64 // number of bytes that have been read
+	ended          bool   // the writer has finished
+	abandoned      bool   // the reader is gone
 	reset          bool
 	reader, writer *FD
 }
