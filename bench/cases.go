@@ -71,7 +71,7 @@ func (b *bench) smallResponses(connections int) Case {
 		Figures:  []Figure{Requests, CPU, User, System, P50, P99, P999},
 		Baseline: baseline,
 		Entries: proxies(b.variant(connections == 1), connections, shortNeeds, func(ctx context.Context, c Contender) (Sample, error) {
-			return b.requests(ctx, c, Setup{Connections: connections, Script: look})
+			return b.requests(ctx, c, Setup{Connections: connections})
 		}),
 	}
 }
@@ -83,9 +83,14 @@ func (b *bench) requests(ctx context.Context, c Contender, s Setup) (Sample, err
 		return nil, err
 	}
 	defer to.process.stop()
-	w, l, err := b.underLoad(ctx, c, s, to, func(address string) (load, error) {
+	return b.requestsOf(ctx, c, s, to, func(address string) (load, error) {
 		return b.startWrk(ctx, c.scheme()+"://"+address, s.Connections)
 	})
+}
+
+// requestsOf measures a contender before a server under the requests of a load.
+func (b *bench) requestsOf(ctx context.Context, c Contender, s Setup, to server, begin func(address string) (load, error)) (Sample, error) {
+	w, l, err := b.underLoad(ctx, c, s, to, begin)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +109,7 @@ func (b *bench) churn() Case {
 		Figures:  []Figure{Connections, CPU, User, System, P50, P99, P999},
 		Baseline: baseline,
 		Entries: proxies(nil, callers, nil, func(ctx context.Context, c Contender) (Sample, error) {
-			w, l, err := b.underLoad(ctx, c, Setup{Connections: callers, Script: look}, b.backend, func(address string) (load, error) {
+			w, l, err := b.underLoad(ctx, c, Setup{Connections: callers}, b.backend, func(address string) (load, error) {
 				return startClients(ctx, callers, func(int) client { return &caller{peer{address: address}} }), nil
 			})
 			if err != nil {
@@ -138,7 +143,7 @@ func (b *bench) bodies(direction string, size int64) Case {
 		Figures:  []Figure{MiB, CPUGiB, UserGiB, SystemGiB},
 		Baseline: baseline,
 		Entries: proxies(b.variant(size < 1<<30), senders, nil, func(ctx context.Context, c Contender) (Sample, error) {
-			w, _, err := b.underLoad(ctx, c, Setup{Connections: senders, Script: look}, b.backend, func(address string) (load, error) {
+			w, _, err := b.underLoad(ctx, c, Setup{Connections: senders}, b.backend, func(address string) (load, error) {
 				return startClients(ctx, senders, func(int) client { return newClient(address) }), nil
 			})
 			return w.perGiB(), err

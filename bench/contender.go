@@ -23,6 +23,8 @@ type Contender struct {
 	Name  string
 	files int  // that it opens for each connection
 	tls   bool // it terminates TLS
+	// script is what its Lua does in cases that do not say; empty means look.
+	script string
 	// missing tells why it cannot be started here, nil if it can.
 	missing func() error
 	// command returns the command line that starts it, whose files it has written.
@@ -35,7 +37,7 @@ type Setup struct {
 	Server      string // the address of the server behind it
 	Dir         string // a folder of its own
 	Connections int    // at a time, that it must be able to take
-	Script      string // what its Lua does, if it has one: a name such as "look"
+	Script      string // what its Lua does, if it has one: a name such as "look"; empty: what the contender says
 	Work        string // what the script "work" does: a name such as "compute"
 	Certificate string // the file of a certificate and its key, to terminate TLS with
 	Chain       int    // how many data filters in Go fwx has, one behind the other
@@ -120,6 +122,11 @@ func contenders() []Contender {
 		fwx("fwx-uring-lua", "lua"), fwx("fwx-epoll-lua", "lua"),
 		fwx("fwx-uring-http", "http"), fwx("fwx-epoll-http", "http"),
 		fwx("fwx-uring-http-lua", "http-lua"), fwx("fwx-epoll-http-lua", "http-lua"),
+	}
+	for i, c := range all {
+		if strings.HasSuffix(c.Name, "-http-lua") {
+			all[i].script = header // its Lua is called for requests, not for data
+		}
 	}
 	for _, c := range []Contender{haproxy("haproxy-tls"), ours(host{Name: "go-copy-tls"}), fwx("fwx-uring-tls", "tls"), fwx("fwx-epoll-tls", "tls")} {
 		c.tls = true

@@ -109,7 +109,7 @@ func (b *bench) observe(ctx context.Context, p *process) (window, error) {
 
 // memory measures by how much a contender grows with each idle connection.
 func (b *bench) memory(ctx context.Context, c Contender, connections int, secure bool) (Sample, error) {
-	p, err := b.start(ctx, c, Setup{Connections: connections, Script: look}, b.backend)
+	p, err := b.start(ctx, c, Setup{Connections: connections}, b.backend)
 	if err != nil {
 		return nil, err
 	}

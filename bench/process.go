@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -46,9 +46,7 @@ func (b *bench) start(ctx context.Context, c Contender, s Setup, to server) (*pr
 		return nil, err
 	}
 	s.Dir, s.Server, s.Certificate = dir, to.address(), b.certificate
-	if s.Script == look && strings.HasSuffix(c.Name, "-http-lua") {
-		s.Script = header // its script is called for requests, not for data
-	}
+	s.Script = cmp.Or(s.Script, c.script, look)
 	p, err := launchAnywhere(ctx, c, s)
 	if err != nil {
 		return nil, fmt.Errorf("start: %w", err)

@@ -41,16 +41,9 @@ func (b *bench) work(name, about string) Case {
 func (b *bench) workOnBodies() Case {
 	const size = "65536"
 	return b.busyCase("body", "replaces a word in bodies of 64 KiB", func(ctx context.Context, c Contender) (Sample, error) {
-		w, l, err := b.underLoad(ctx, c, Setup{Connections: busy, Script: body}, b.backend, func(address string) (load, error) {
+		return b.requestsOf(ctx, c, Setup{Connections: busy, Script: body}, b.backend, func(address string) (load, error) {
 			return startClients(ctx, busy, func(int) client { return &getter{peer{address: address}, "/bytes/" + size} }), nil
 		})
-		if err != nil {
-			return nil, err
-		}
-		sample := w.perRequest()
-		sample[Requests] = w.rate()
-		sample.add(l)
-		return sample, nil
 	})
 }
 
