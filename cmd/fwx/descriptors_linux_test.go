@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // TestFewDescriptors gives the program 256 descriptors, which suffice for 110 clients and as
@@ -42,32 +39,20 @@ func TestFewDescriptors(t *testing.T) {
 
 	var connected []*client
 	for len(connected) < early {
-		connected = append(connected, g.client(t))
+		connected = append(connected, dial(t, g.address))
 	}
-	g.ask(t, connected, "early")
+	ask(t, connected, "early")
 	for len(connected) < clients {
-		connected = append(connected, g.client(t))
+		connected = append(connected, dial(t, g.address))
 	}
-	g.ask(t, connected, "late")
+	ask(t, connected, "late")
 	if log := g.logged(); strings.Contains(log, "too many open files") || strings.Contains(log, "refused") {
 		t.Errorf("the log says:\n%s", log)
 	}
 }
 
-// client connects to the gateway.
-func (g *gateway) client(t *testing.T) *client {
-	t.Helper()
-	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", g.address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(time.Minute)) // it is open
-	return &client{t, conn, bufio.NewReader(conn)}
-}
-
 // ask has all clients ask the three upstreams in turn, at the same time.
-func (g *gateway) ask(t *testing.T, clients []*client, what string) {
+func ask(t *testing.T, clients []*client, what string) {
 	t.Helper()
 	for i := range 3 {
 		path := fmt.Sprintf("/%d/%s", i, what)

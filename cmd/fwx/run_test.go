@@ -158,13 +158,19 @@ type client struct {
 
 func (r *running) dial() *client {
 	r.tb.Helper()
-	conn, err := net.Dial("tcp", r.address) //nolint:noctx // it is there
+	return dial(r.tb, r.address)
+}
+
+// dial connects to an address until the end of the test.
+func dial(tb testing.TB, address string) *client {
+	tb.Helper()
+	conn, err := net.Dial("tcp", address) //nolint:noctx // it is there
 	if err != nil {
-		r.tb.Fatal(err)
+		tb.Fatal(err)
 	}
-	r.tb.Cleanup(func() { _ = conn.Close() })
+	tb.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Minute)) // it is open
-	return &client{r.tb, conn, bufio.NewReader(conn)}
+	return &client{tb, conn, bufio.NewReader(conn)}
 }
 
 // says sends a line and checks which word it got.
