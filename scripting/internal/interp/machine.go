@@ -8,16 +8,16 @@ import (
 
 // Count is the instructions that the script may run.
 type Count struct {
-	Left int64 // of them; below zero: the script must end
-	Due  int64 // tick is called when no more than these are left; never less than -1
+	Left int64 // instructions that are left; below zero the script must end
+	Due  int64 // tick is called when Left has come down to this; never less than -1
 }
 
 // Machine runs the threads of one Lua state.
 type Machine struct {
 	count       *Count
 	tick        func() error  // looks at the clock and the memory, and says why the script must end
-	collections *atomic.Int64 // runs of the collector
-	seen        int64         // of them, when tick was last asked for because of one
+	collections *atomic.Int64 // number of garbage collections
+	seen        int64         // number of collections when one last made tick due
 	loop        func(*lua.LState, *frame)
 }
 
